@@ -65,6 +65,19 @@ impl<T> SearchOperator<T> {
     }
 
     /// The stage `$search` with this operator.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::atlas_search::{compound, exists, text};
+    /// use driver::bson::doc;
+    ///
+    /// let stage = exists("plot").into_stage();
+    /// assert_eq!(stage, doc! { "$search": { "exists": { "path": "plot" } } });
+    /// assert!(exists("plot").into_stage_meta().contains_key("$searchMeta"));
+    /// // Operators of two kinds in one list.
+    /// let either = compound().should([exists("plot").unit(), text("title", "star").unit()]);
+    /// # drop(either);
+    /// ```
     pub fn into_stage(self) -> Document {
         search(self).into_stage()
     }

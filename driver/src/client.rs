@@ -70,6 +70,7 @@ impl Client<Async> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "connect")]
     pub async fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
         Self::with_options(ClientOptions::parse(uri.as_ref()).await?)
     }
@@ -81,6 +82,21 @@ impl Client<Async> {
     /// runtime built without `enable_all`; `Io` if the process cannot open a socket. A runtime
     /// without I/O or timers makes tokio panic; the panic is caught. With `panic = "abort"` it ends
     /// the program.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> driver::Result<()> {
+    /// use driver::Client;
+    /// use driver::options::ClientOptions;
+    ///
+    /// let mut options = ClientOptions::parse("mongodb://localhost:27017").await?;
+    /// options.app_name = Some("zoo".to_owned());
+    /// let client = Client::with_options(options)?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }
@@ -93,6 +109,15 @@ impl Client<Async> {
     ///
     /// # Cancel safety
     /// Dropping the future only ends the wait. The checks continue.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// client.wait_for_refresh().await?;
+    /// println!("{}", client.topology());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_for_refresh(&self) -> Result<()> {
         self.refreshed().await
     }
@@ -108,6 +133,20 @@ impl Client<Blocking> {
     /// # Errors
     /// As for the async client, except those about the runtime; `Io` if the background thread
     /// cannot start.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::sync::Client;
+    ///
+    /// # fn main() -> driver::Result<()> {
+    /// let client = Client::with_uri_str("mongodb://localhost:27017")?;
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// monkeys.insert_one(doc! { "name": "Mabel" }).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "connect")]
     pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
         Self::with_options(ClientOptions::parse(uri.as_ref()).run()?)
     }
@@ -117,6 +156,20 @@ impl Client<Blocking> {
     /// # Errors
     /// `InvalidArgument` if the options contradict each other; `Io` if the background thread cannot
     /// start.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::ClientOptions;
+    /// use driver::sync::Client;
+    ///
+    /// # fn main() -> driver::Result<()> {
+    /// let mut options = ClientOptions::parse("mongodb://localhost:27017").run()?;
+    /// options.max_pool_size = Some(20);
+    /// let client = Client::with_options(options)?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::blocking()?)
     }
@@ -126,6 +179,15 @@ impl Client<Blocking> {
     /// # Errors
     /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` if it has none;
     /// `Shutdown` if the client was shut down.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// client.wait_for_refresh()?;
+    /// println!("{}", client.topology());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_for_refresh(&self) -> Result<()> {
         rt::block_on(self.refreshed())
     }
@@ -200,6 +262,7 @@ impl<F: Mode> Client<F> {
     /// # Cancel safety
     /// If the future is dropped, sessions may stay on the servers until they expire. Dropped
     /// cursors are killed nevertheless. The client stays usable.
+    #[doc(alias("close", "disconnect"))]
     pub fn shutdown(self) -> Shutdown<F> {
         Shutdown::new(self)
     }
@@ -214,6 +277,7 @@ impl<F: Mode> Client<F> {
     /// }
     /// # }
     /// ```
+    #[doc(alias = "stats")]
     pub fn pool_metrics(&self) -> Vec<PoolMetrics> {
         self.core.deployment.pool_metrics()
     }
@@ -259,21 +323,59 @@ impl<F: Mode> Client<F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("changes", "subscribe"))]
     pub fn watch(&self) -> Watch<'_, Document, F> {
         Watch::cluster(self.on())
     }
 
     /// The database `name`. Sends nothing to a server.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # fn example(client: driver::Client) {
+    /// let zoo = client.database("zoo");
+    /// let monkeys = zoo.collection::<Document>("monkeys");
+    /// # drop(monkeys);
+    /// # }
+    /// ```
+    #[doc(alias("get_database", "use"))]
     pub fn database(&self, name: &str) -> Database<F> {
         Database::new(self, name, DatabaseOptions::default())
     }
 
     /// The database `name` with its own options.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::{DatabaseOptions, ReadPreference, SelectionCriteria, WriteConcern};
+    ///
+    /// # fn example(client: driver::Client) {
+    /// let near = ReadPreference::nearest(None);
+    /// let options = DatabaseOptions::builder()
+    ///     .write_concern(WriteConcern::majority())
+    ///     .selection_criteria(SelectionCriteria::from(near))
+    ///     .build();
+    /// let zoo = client.database_with_options("zoo", options);
+    /// # drop(zoo);
+    /// # }
+    /// ```
     pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database<F> {
         Database::new(self, name, options)
     }
 
     /// The default database of the connection string; `None` if it names none.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::sync::Client;
+    ///
+    /// let client = Client::with_uri_str("mongodb://localhost:27017/zoo")?;
+    /// assert_eq!(client.default_database().unwrap().name(), "zoo");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn default_database(&self) -> Option<Database<F>> {
         self.core.options.default_database.as_deref().map(|name| self.database(name))
     }
@@ -369,11 +471,26 @@ impl<F: Mode> Client<F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    #[doc(alias = "show_dbs")]
     pub fn list_database_names(&self) -> ListDatabases<'_, ListNames, F> {
         ListDatabases::new(self.on())
     }
 
     /// The default selection criteria of reads.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::{ReadPreference, WriteConcern};
+    /// use driver::sync::Client;
+    ///
+    /// let client = Client::with_uri_str("mongodb://localhost/?readPreference=nearest&w=2")?;
+    /// assert_eq!(client.selection_criteria(), Some(&ReadPreference::nearest(None).into()));
+    /// assert_eq!(client.write_concern(), Some(&WriteConcern::nodes(2)));
+    /// assert_eq!(client.read_concern(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         self.core.options.selection_criteria.as_ref()
     }
@@ -391,11 +508,30 @@ impl<F: Mode> Client<F> {
     /// The warnings, one sentence each: unknown or malformed options of the connection string, and
     /// compressors without their cargo feature. The client ignores these options, as the
     /// specification "URI Options" requires. A program should show the warnings to its user.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// let client = driver::sync::Client::with_uri_str("mongodb://localhost/?retryWritse=false")?;
+    /// assert!(client.warnings()[0].contains("retryWrites"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }
 
     /// The current description of the deployment.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// for server in client.topology().servers() {
+    ///     println!("{}: {}", server.address(), server.server_type());
+    /// }
+    /// # }
+    /// ```
+    #[doc(alias("nodes", "server_info"))]
     pub fn topology(&self) -> Arc<TopologyDescription> {
         self.core.deployment.description()
     }
@@ -405,6 +541,16 @@ impl<F: Mode> Client<F> {
     ///
     /// # Cancel safety
     /// A dropped future loses nothing.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(client: driver::Client) {
+    /// let mut topology = client.topology();
+    /// while topology.primary().is_none() {
+    ///     topology = client.topology_changed(&topology).await;
+    /// }
+    /// # }
+    /// ```
     pub async fn topology_changed(
         &self,
         seen: &Arc<TopologyDescription>,
@@ -414,6 +560,13 @@ impl<F: Mode> Client<F> {
 
     /// Requests a check of every server and returns at once. Any number of calls causes at most one
     /// check per server in addition to the running one.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// client.schedule_refresh();
+    /// # }
+    /// ```
     pub fn schedule_refresh(&self) {
         self.core.deployment.schedule_refresh();
     }
@@ -423,6 +576,18 @@ impl<F: Mode> Client<F> {
     ///
     /// # Errors
     /// `InvalidArgument` if a part of `info` contains a `|`, the separator of libraries.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::DriverInfo;
+    ///
+    /// # fn example(client: driver::Client) -> driver::Result<()> {
+    /// let library = DriverInfo::builder().name("zookeeper".to_owned());
+    /// let library = library.version("1.2".to_owned()).build();
+    /// client.append_metadata(library)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn append_metadata(&self, info: DriverInfo) -> Result<()> {
         self.core.deployment.append_metadata(&info)
     }
@@ -432,6 +597,25 @@ impl<F: Mode> Client<F> {
     ///
     /// # Errors
     /// `InvalidArgument` if the options contradict each other.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(
+    /// #     client: driver::Client,
+    /// #     blocking: driver::sync::Client,
+    /// # ) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// monkeys.insert_one(doc! { "name": "Mabel" }).session(&mut session).await?;
+    /// let mabel = monkeys.find_one(doc! { "name": "Mabel" }).session(&mut session).await?;
+    ///
+    /// let mut session = blocking.start_session().causal_consistency(false).run()?;
+    /// # drop((mabel, session));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "with_session")]
     pub fn start_session(&self) -> StartSession<'_, F> {
         StartSession::new(self)
     }

@@ -102,6 +102,18 @@ impl<T, F: Mode> Collection<T, F> {
     }
 
     /// The same collection with documents of another type.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::RawDocumentBuf;
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let raw = monkeys.clone_with_type::<RawDocumentBuf>();
+    /// let mabel = raw.find_one(doc! { "name": "Mabel" }).await?;
+    /// # drop(mabel);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clone_with_type<U>(&self) -> Collection<U, F> {
         Collection {
             inner: Arc::clone(&self.inner),
@@ -111,6 +123,24 @@ impl<T, F: Mode> Collection<T, F> {
     }
 
     /// The client of this collection.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::bson::Document;
+    /// use driver::options::ReadConcern;
+    ///
+    /// let uri = "mongodb://localhost/?readConcernLevel=majority";
+    /// let client = driver::sync::Client::with_uri_str(uri)?;
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// assert_eq!((monkeys.name(), monkeys.database().name()), ("monkeys", "zoo"));
+    /// assert_eq!(monkeys.namespace().to_string(), "zoo.monkeys");
+    /// assert_eq!(monkeys.read_concern(), Some(&ReadConcern::majority()));
+    /// assert_eq!(monkeys.write_concern(), monkeys.client().write_concern());
+    /// println!("reads go to {:?}", monkeys.selection_criteria());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client(&self) -> &Client<F> {
         self.database.client()
     }
@@ -169,6 +199,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the collection may or may not be renamed.
+    #[doc(alias = "renameCollection")]
     pub fn rename(&self, to: impl Into<String>) -> RenameCollection<'_, T, F> {
         RenameCollection { collection: self, to: to.into(), options: None, session: None }
     }
@@ -182,6 +213,16 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the collection may or may not be dropped.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// monkeys.drop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("drop_collection", "truncate"))]
     pub fn drop(&self) -> DropCollection<'_, T, F> {
         DropCollection { collection: self, options: None, session: None }
     }

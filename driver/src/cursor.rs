@@ -126,6 +126,26 @@ impl<T, F: Mode> Cursor<T, F> {
     }
 
     /// The same cursor with documents of another type.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Named {
+    ///     name: String,
+    /// }
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let named = monkeys.find(doc! {}).projection(doc! { "name": 1 }).await?;
+    /// let mut names = named.with_type::<Named>();
+    /// while let Some(monkey) = names.try_next().await? {
+    ///     println!("{}", monkey.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_type<U>(self) -> Cursor<U, F> {
         Cursor::new(self.raw)
     }
@@ -164,6 +184,27 @@ impl<T> Cursor<T, Async> {
     /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
     /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer it also ends if its
     /// connection is lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Named<'a> {
+    ///     name: &'a str,
+    /// }
+    ///
+    /// # async fn example(monkeys: driver::Collection<Named<'_>>) -> driver::Result<()> {
+    /// // Reads without a copy: the names are borrowed from the batch.
+    /// let mut cursor = monkeys.find(doc! {}).await?;
+    /// while cursor.advance().await? {
+    ///     println!("{} has {:?}", cursor.deserialize_current()?.name, cursor.current());
+    /// }
+    /// assert!(!cursor.has_next());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn advance(&mut self) -> Result<bool> {
         self.raw.advance_in(None).await
     }
@@ -172,6 +213,18 @@ impl<T> Cursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).await?;
+    /// while let Some(monkey) = cursor.next().await {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -183,6 +236,18 @@ impl<T> Cursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).await?;
+    /// while let Some(monkey) = cursor.try_next().await? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_next(&mut self) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -223,6 +288,17 @@ impl<T> Cursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next); the documents read before are lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let all: Vec<Document> = monkeys.find(doc! {}).await?.try_collect().await?;
+    /// # drop(all);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "to_vec")]
     pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
     where
         T: DeserializeOwned,
@@ -238,6 +314,18 @@ impl<T> Cursor<T, Blocking> {
     /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
     /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer it also ends if its
     /// connection is lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).run()?;
+    /// while cursor.advance()? {
+    ///     println!("{:?}", cursor.current());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);
@@ -249,6 +337,18 @@ impl<T> Cursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).run()?;
+    /// while let Some(monkey) = cursor.try_next()? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_next(&mut self) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -289,6 +389,17 @@ impl<T> Cursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`try_next`](Self::try_next); the documents read before are lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let all: Vec<Document> = monkeys.find(doc! {}).run()?.try_collect()?;
+    /// # drop(all);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "to_vec")]
     pub fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
     where
         T: DeserializeOwned,

@@ -68,6 +68,21 @@ impl<F: Mode> Database<F> {
     }
 
     /// The client of this database.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::WriteConcern;
+    ///
+    /// let client = driver::sync::Client::with_uri_str("mongodb://localhost/?w=majority")?;
+    /// let zoo = client.database("zoo");
+    /// assert_eq!(zoo.name(), "zoo");
+    /// assert_eq!(zoo.write_concern(), Some(&WriteConcern::majority()));
+    /// assert_eq!(zoo.read_concern(), zoo.client().read_concern());
+    /// println!("reads go to {:?}", zoo.selection_criteria());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client(&self) -> &Client<F> {
         &self.client
     }
@@ -93,11 +108,40 @@ impl<F: Mode> Database<F> {
     }
 
     /// The collection `name`. Sends nothing to a server. The first insert creates the collection.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Monkey {
+    ///     name: String,
+    /// }
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Monkey>("monkeys");
+    /// monkeys.insert_one(Monkey { name: "Mabel".to_owned() }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "get_collection")]
     pub fn collection<T>(&self, name: &str) -> Collection<T, F> {
         Collection::new(self, name, CollectionOptions::default())
     }
 
     /// The collection `name` with its own options.
+    ///
+    /// # Examples
+    /// ```
+    /// # use driver::bson::Document;
+    /// use driver::options::{CollectionOptions, WriteConcern};
+    ///
+    /// # fn example(zoo: driver::Database) {
+    /// let options = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    /// let log = zoo.collection_with_options::<Document>("log", options);
+    /// # drop(log);
+    /// # }
+    /// ```
     pub fn collection_with_options<T>(
         &self,
         name: &str,
@@ -119,6 +163,7 @@ impl<F: Mode> Database<F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "files")]
     pub fn gridfs_bucket(
         &self,
         options: impl Into<Option<GridFsBucketOptions>>,
@@ -143,6 +188,23 @@ impl<F: Mode> Database<F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the command may or may not be executed.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::doc;
+    ///
+    /// # async fn example(
+    /// #     client: driver::Client,
+    /// #     blocking: driver::sync::Client,
+    /// # ) -> driver::Result<()> {
+    /// let reply = client.database("admin").run_command(doc! { "buildInfo": 1 }).await?;
+    /// println!("MongoDB {}", reply.get_str("version").unwrap_or_default());
+    ///
+    /// blocking.database("admin").run_command(doc! { "ping": 1 }).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("command", "ping"))]
     pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
         self.run(encode::document(&command))
     }
@@ -151,6 +213,16 @@ impl<F: Mode> Database<F> {
     ///
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::rawdoc;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// client.database("admin").run_raw_command(rawdoc! { "ping": 1 }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_, F> {
         self.run(encode::checked(command))
     }
@@ -275,6 +347,7 @@ impl<F: Mode> Database<F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("changes", "subscribe"))]
     pub fn watch(&self) -> Watch<'_, Document, F> {
         Watch::new(self.on())
     }
@@ -312,6 +385,7 @@ impl<F: Mode> Database<F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the collection may or may not be created.
+    #[doc(alias = "create_view")]
     pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_, F> {
         CreateCollection { database: self, name: name.into(), options: None, session: None }
     }
@@ -345,6 +419,7 @@ impl<F: Mode> Database<F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the options may or may not be changed.
+    #[doc(alias = "collMod")]
     pub fn modify_collection(&self, name: impl Into<String>) -> ModifyCollection<'_, F> {
         ModifyCollection { database: self, name: name.into(), options: None, session: None }
     }
@@ -394,6 +469,7 @@ impl<F: Mode> Database<F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    #[doc(alias = "show_collections")]
     pub fn list_collection_names(&self) -> ListCollections<'_, ListNames, F> {
         ListCollections::new(self.on())
     }
@@ -406,6 +482,15 @@ impl<F: Mode> Database<F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, any part of the database may be dropped.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// client.database("zoo").drop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "drop_database")]
     pub fn drop(&self) -> DropDatabase<'_, F> {
         DropDatabase { database: self, options: None, session: None }
     }

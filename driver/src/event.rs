@@ -29,6 +29,24 @@ use crate::rt::Runtime;
 pub trait HandleEvent<T>: Send + Sync {
     /// Handles one event, on the thread that caused it. Must return quickly and must not wait for
     /// the client.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use driver::event::HandleEvent;
+    /// use driver::event::command::CommandEvent;
+    ///
+    /// struct Failures(AtomicU64);
+    ///
+    /// impl HandleEvent<CommandEvent> for Failures {
+    ///     fn handle(&self, event: CommandEvent) {
+    ///         if let CommandEvent::Failed(_) = event {
+    ///             self.0.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// }
+    /// ```
     fn handle(&self, event: T);
 }
 

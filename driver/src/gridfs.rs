@@ -129,6 +129,15 @@ impl<F: Mode> GridFsBucket<F> {
     }
 
     /// The read preference.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// let bucket = client.database("zoo").gridfs_bucket(None);
+    /// println!("{:?}", bucket.selection_criteria());
+    /// println!("{:?}, {:?}", bucket.read_concern(), bucket.write_concern());
+    /// # }
+    /// ```
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         self.inner.files.selection_criteria()
     }

@@ -24,6 +24,11 @@
 //! | option structs are serialized without `timeout` | with it, as `timeoutMS` |
 //! | the options of a `ConnectionString` are its own fields | they are in its field [`options`](crate::options::ConnectionString::options) |
 //! | `ClientOptions` are equal if all but the handlers are | the [warnings](crate#warnings) must be equal too |
+//! | `ClientOptions::tracing_max_document_length_bytes` | [`tracing_max_document_length`](field@crate::options::ClientOptions::tracing_max_document_length) |
+//! | `ResolverConfig` names the DNS servers | the system's DNS servers are used |
+//! | `AuthMechanism::MongoDbCr` | does not exist: no supported server has it |
+//! | `ConnectionClosedReason::Dropped` | does not exist: the connection of a dropped operation is reused |
+//! | `GridFsErrorKind::WriteInProgress` | does not exist: a dropped write has taken all of its bytes, or none |
 //! | `InsertManyError::write_errors` is an `Option` | a `Vec`, possibly empty |
 //! | `InsertManyError::inserted_ids` is private | [public](crate::error::InsertManyError), so the error tells what was inserted |
 //! | `drop_index` and `drop_indexes` do not report write concern errors | they report them as kind [`Write`](crate::error::ErrorKind::Write); the indexes were dropped nevertheless |
@@ -69,10 +74,63 @@
 //! | the closure of `and_run2` returns the crate's error type | [`and_run2`](crate::session::StartTransaction::and_run2) takes any error type; if the compiler cannot infer it, write `Ok::<_, driver::Error>(())` |
 //! | `sync` has `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with any error type |
 //!
+//! # All methods
+//!
+//! The methods of the official handles, and their places here. Names, builders, options and results
+//! are the same on both APIs, except for the differences above.
+//!
+//! | official crate | this crate |
+//! |---|---|
+//! | `Client::{with_uri_str, with_options}` | [`with_uri_str`](crate::client::Client::with_uri_str), [`with_options`](crate::client::Client::with_options) |
+//! | `Client::{database, database_with_options, default_database}` | [`database`](crate::client::Client::database), [`database_with_options`](crate::client::Client::database_with_options), [`default_database`](crate::client::Client::default_database) |
+//! | `Client::{list_databases, list_database_names}` | [`list_databases`](crate::client::Client::list_databases), [`list_database_names`](crate::client::Client::list_database_names) |
+//! | `Client::{bulk_write, watch, start_session}` | [`bulk_write`](crate::client::Client::bulk_write), [`watch`](crate::client::Client::watch), [`start_session`](crate::client::Client::start_session) |
+//! | `Client::{selection_criteria, read_concern, write_concern, append_metadata}` | [`selection_criteria`](crate::client::Client::selection_criteria), [`read_concern`](crate::client::Client::read_concern), [`write_concern`](crate::client::Client::write_concern), [`append_metadata`](crate::client::Client::append_metadata) |
+//! | `Client::{shutdown, warm_connection_pool}` | [`shutdown`](crate::client::Client::shutdown), [`warm_connection_pool`](crate::client::Client::warm_connection_pool) |
+//! | `Client::encrypted_builder` | missing: client-side encryption |
+//! | `ClientOptions::{parse, builder}` | [`parse`](crate::options::ClientOptions::parse), [`builder`](crate::options::ClientOptions::builder) |
+//! | `ConnectionString::parse` | [`parse`](crate::options::ConnectionString::parse) |
+//! | `Database::{client, name, selection_criteria, read_concern, write_concern}` | [`client`](crate::database::Database::client), [`name`](crate::database::Database::name), [`selection_criteria`](crate::database::Database::selection_criteria), [`read_concern`](crate::database::Database::read_concern), [`write_concern`](crate::database::Database::write_concern) |
+//! | `Database::{collection, collection_with_options, gridfs_bucket}` | [`collection`](crate::database::Database::collection), [`collection_with_options`](crate::database::Database::collection_with_options), [`gridfs_bucket`](crate::database::Database::gridfs_bucket) |
+//! | `Database::{create_collection, list_collections, list_collection_names, drop}` | [`create_collection`](crate::database::Database::create_collection), [`list_collections`](crate::database::Database::list_collections), [`list_collection_names`](crate::database::Database::list_collection_names), [`drop`](crate::database::Database::drop) |
+//! | `Database::{aggregate, watch}` | [`aggregate`](crate::database::Database::aggregate), [`watch`](crate::database::Database::watch) |
+//! | `Database::{run_command, run_raw_command, run_cursor_command, run_raw_cursor_command}` | [`run_command`](crate::database::Database::run_command), [`run_raw_command`](crate::database::Database::run_raw_command), [`run_cursor_command`](crate::database::Database::run_cursor_command), [`run_raw_cursor_command`](crate::database::Database::run_raw_cursor_command) |
+//! | `Collection::{client, name, namespace, clone_with_type}` | [`client`](crate::collection::Collection::client), [`name`](crate::collection::Collection::name), [`namespace`](crate::collection::Collection::namespace), [`clone_with_type`](crate::collection::Collection::clone_with_type) |
+//! | `Collection::{selection_criteria, read_concern, write_concern}` | [`selection_criteria`](crate::collection::Collection::selection_criteria), [`read_concern`](crate::collection::Collection::read_concern), [`write_concern`](crate::collection::Collection::write_concern) |
+//! | `Collection::{insert_one, insert_many}` | [`insert_one`](crate::collection::Collection::insert_one), [`insert_many`](crate::collection::Collection::insert_many) |
+//! | `Collection::{update_one, update_many, replace_one}` | [`update_one`](crate::collection::Collection::update_one), [`update_many`](crate::collection::Collection::update_many), [`replace_one`](crate::collection::Collection::replace_one) |
+//! | `Collection::{delete_one, delete_many}` | [`delete_one`](crate::collection::Collection::delete_one), [`delete_many`](crate::collection::Collection::delete_many) |
+//! | `Collection::{find, find_one, distinct}` | [`find`](crate::collection::Collection::find), [`find_one`](crate::collection::Collection::find_one), [`distinct`](crate::collection::Collection::distinct) |
+//! | `Collection::{find_one_and_update, find_one_and_replace, find_one_and_delete}` | [`find_one_and_update`](crate::collection::Collection::find_one_and_update), [`find_one_and_replace`](crate::collection::Collection::find_one_and_replace), [`find_one_and_delete`](crate::collection::Collection::find_one_and_delete) |
+//! | `Collection::{aggregate, watch, count_documents, estimated_document_count}` | [`aggregate`](crate::collection::Collection::aggregate), [`watch`](crate::collection::Collection::watch), [`count_documents`](crate::collection::Collection::count_documents), [`estimated_document_count`](crate::collection::Collection::estimated_document_count) |
+//! | `Collection::{insert_one_model, replace_one_model}` | [`insert_one_model`](crate::collection::Collection::insert_one_model), [`replace_one_model`](crate::collection::Collection::replace_one_model) |
+//! | `Collection::{create_index, create_indexes, list_indexes, list_index_names}` | [`create_index`](crate::collection::Collection::create_index), [`create_indexes`](crate::collection::Collection::create_indexes), [`list_indexes`](crate::collection::Collection::list_indexes), [`list_index_names`](crate::collection::Collection::list_index_names) |
+//! | `Collection::{drop, drop_index, drop_indexes}` | [`drop`](crate::collection::Collection::drop), [`drop_index`](crate::collection::Collection::drop_index), [`drop_indexes`](crate::collection::Collection::drop_indexes) |
+//! | `Collection::{create_search_index, create_search_indexes, list_search_indexes}` | [`create_search_index`](crate::collection::Collection::create_search_index), [`create_search_indexes`](crate::collection::Collection::create_search_indexes), [`list_search_indexes`](crate::collection::Collection::list_search_indexes) |
+//! | `Collection::{update_search_index, drop_search_index}` | [`update_search_index`](crate::collection::Collection::update_search_index), [`drop_search_index`](crate::collection::Collection::drop_search_index) |
+//! | `ClientSession::{client, id, cluster_time, operation_time, snapshot_time}` | [`client`](crate::session::ClientSession::client), [`id`](crate::session::ClientSession::id), [`cluster_time`](crate::session::ClientSession::cluster_time), [`operation_time`](crate::session::ClientSession::operation_time), [`snapshot_time`](crate::session::ClientSession::snapshot_time) |
+//! | `ClientSession::{advance_cluster_time, advance_operation_time}` | [`advance_cluster_time`](crate::session::ClientSession::advance_cluster_time), [`advance_operation_time`](crate::session::ClientSession::advance_operation_time) |
+//! | `ClientSession::{start_transaction, commit_transaction, abort_transaction}` | [`start_transaction`](crate::session::ClientSession::start_transaction), [`commit_transaction`](crate::session::ClientSession::commit_transaction), [`abort_transaction`](crate::session::ClientSession::abort_transaction) |
+//! | `StartTransaction::{and_run, and_run2}` | [`and_run`](crate::session::StartTransaction::and_run), [`and_run2`](crate::session::StartTransaction::and_run2) |
+//! | `Cursor::{advance, current, has_next, deserialize_current, with_type}` | [`advance`](crate::cursor::Cursor::advance), [`current`](crate::cursor::Cursor::current), [`has_next`](crate::cursor::Cursor::has_next), [`deserialize_current`](crate::cursor::Cursor::deserialize_current), [`with_type`](crate::cursor::Cursor::with_type) |
+//! | `SessionCursor::{advance, current, deserialize_current, with_type, next, stream, iter}` | [`advance`](crate::cursor::SessionCursor::advance), [`current`](crate::cursor::SessionCursor::current), [`deserialize_current`](crate::cursor::SessionCursor::deserialize_current), [`with_type`](crate::cursor::SessionCursor::with_type), [`next`](crate::cursor::SessionCursor::next), [`stream`](crate::cursor::SessionCursor::stream), [`iter`](crate::cursor::SessionCursor::iter) |
+//! | `SessionRawBatchCursor::stream` | [`stream`](crate::cursor::SessionRawBatchCursor::stream) |
+//! | `RawBatch::{doc_slices, as_raw_document}` | [`doc_slices`](crate::cursor::RawBatch::doc_slices), [`as_raw_document`](crate::cursor::RawBatch::as_raw_document) |
+//! | `ChangeStream::{is_alive, next_if_any, resume_token, with_type}` | [`is_alive`](crate::change_stream::ChangeStream::is_alive), [`next_if_any`](crate::change_stream::ChangeStream::next_if_any), [`resume_token`](crate::change_stream::ChangeStream::resume_token), [`with_type`](crate::change_stream::ChangeStream::with_type) |
+//! | `SessionChangeStream::{is_alive, next, next_if_any, resume_token, with_type}` | [`is_alive`](crate::change_stream::SessionChangeStream::is_alive), [`next`](crate::change_stream::SessionChangeStream::next), [`next_if_any`](crate::change_stream::SessionChangeStream::next_if_any), [`resume_token`](crate::change_stream::SessionChangeStream::resume_token), [`with_type`](crate::change_stream::SessionChangeStream::with_type) |
+//! | `GridFsBucket::{selection_criteria, read_concern, write_concern}` | [`selection_criteria`](crate::gridfs::GridFsBucket::selection_criteria), [`read_concern`](crate::gridfs::GridFsBucket::read_concern), [`write_concern`](crate::gridfs::GridFsBucket::write_concern) |
+//! | `GridFsBucket::{open_upload_stream, open_download_stream, open_download_stream_by_name}` | [`open_upload_stream`](crate::gridfs::GridFsBucket::open_upload_stream), [`open_download_stream`](crate::gridfs::GridFsBucket::open_download_stream), [`open_download_stream_by_name`](crate::gridfs::GridFsBucket::open_download_stream_by_name) |
+//! | `GridFsBucket::{find, find_one, rename, rename_by_name, delete, delete_by_name, drop}` | [`find`](crate::gridfs::GridFsBucket::find), [`find_one`](crate::gridfs::GridFsBucket::find_one), [`rename`](crate::gridfs::GridFsBucket::rename), [`rename_by_name`](crate::gridfs::GridFsBucket::rename_by_name), [`delete`](crate::gridfs::GridFsBucket::delete), [`delete_by_name`](crate::gridfs::GridFsBucket::delete_by_name), [`drop`](crate::gridfs::GridFsBucket::drop) |
+//! | `GridFsUploadStream::{id, abort}` | [`id`](crate::gridfs::GridFsUploadStream::id), [`abort`](crate::gridfs::GridFsUploadStream::abort) |
+//! | `ClientEncryption::{new, builder, encrypt, encrypt_expression, decrypt}` | missing: client-side encryption |
+//! | `ClientEncryption::{create_data_key, create_encrypted_collection}` | missing: client-side encryption |
+//! | `ClientEncryption::{get_key, get_keys, get_key_by_alt_name, delete_key}` | missing: client-side encryption |
+//! | `ClientEncryption::{add_key_alt_name, remove_key_alt_name}` | missing: client-side encryption |
+//!
 //! # Missing features
 //!
-//! - Client-side encryption.
-//! - Authentication by MONGODB-AWS, MONGODB-OIDC and GSSAPI.
+//! - Client-side encryption, with `encrypted_fields` of collections.
+//! - Authentication by MONGODB-AWS, MONGODB-OIDC and GSSAPI, with their two fields of `Credential`.
 //!
 //! [`run_command`](crate::database::Database::run_command) runs commands that have no method, such
 //! as `reIndex`:

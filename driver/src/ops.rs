@@ -149,6 +149,18 @@ pub trait Operation: sealed::Sealed + Sized {
     ///
     /// # Errors
     /// Those of the operation.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::collection::Collection;
+    /// use driver::ops::Operation;
+    /// use driver::{Mode, Result};
+    ///
+    /// async fn swimmers<F: Mode>(monkeys: &Collection<Document, F>) -> Result<u64> {
+    ///     monkeys.count_documents(doc! { "swims": true }).perform().await
+    /// }
+    /// ```
     fn perform(self) -> impl Future<Output = crate::error::Result<Self::Output>> + Send;
 
     /// Calls `set` with `value` if it is `Some`. Sets an option conditionally.

@@ -44,21 +44,66 @@ pub struct Request {
 impl Request {
     /// The client within the request. The operations of this client and its handles are part of the
     /// request.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let request = client.start_request();
+    /// let monkeys = request.client().database("zoo").collection::<Document>("monkeys");
+    /// monkeys.insert_one(doc! { "name": "Mabel" }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client(&self) -> &Client<Async> {
         &self.client
     }
 
     /// The database `name`, within the request.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let zoo = client.start_request().database("zoo");
+    /// // The request lasts as long as this handle.
+    /// let monkeys = zoo.collection::<Document>("monkeys");
+    /// # drop(monkeys);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn database(&self, name: &str) -> Database<Async> {
         self.client.database(name)
     }
 
     /// The database `name` with its own options, within the request.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::{DatabaseOptions, WriteConcern};
+    ///
+    /// # fn example(client: driver::Client) {
+    /// let request = client.start_request();
+    /// let options = DatabaseOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    /// let zoo = request.database_with_options("zoo", options);
+    /// # drop(zoo);
+    /// # }
+    /// ```
     pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database<Async> {
         self.client.database_with_options(name, options)
     }
 
     /// The default database of the connection string, within the request; `None` if it names none.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// let request = client.start_request();
+    /// if let Some(database) = request.default_database() {
+    ///     println!("{}", database.name());
+    /// }
+    /// # }
+    /// ```
     pub fn default_database(&self) -> Option<Database<Async>> {
         self.client.default_database()
     }
@@ -112,6 +157,16 @@ pub struct RequestGuard<'c> {
 
 impl RequestGuard<'_> {
     /// Ends the request, or its innermost nesting. Equivalent to dropping the guard.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) {
+    /// let request = client.start_request();
+    /// assert!(client.in_request());
+    /// request.end();
+    /// assert!(!client.in_request());
+    /// # }
+    /// ```
     pub fn end(self) {}
 }
 
@@ -158,6 +213,15 @@ impl Client<Blocking> {
 
     /// Ends the calling thread's request, or its innermost nesting. The guard of that nesting then
     /// does nothing. Does nothing outside a request.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) {
+    /// let _request = client.start_request();
+    /// client.end_request();
+    /// assert!(!client.in_request());
+    /// # }
+    /// ```
     pub fn end_request(&self) {
         if let Some(threads) = &self.core().threads {
             threads.end_last();

@@ -41,6 +41,27 @@ impl<F: Mode> ClientSession<F> {
     }
 
     /// The client that started the session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// monkeys.find_one(doc! {}).session(&mut session).await?;
+    /// println!("{} at {:?}", session.id(), session.operation_time());
+    /// println!("{:?} {:?}", session.options(), session.cluster_time());
+    ///
+    /// // Another session that reads the same point in time.
+    /// let mut snapshot = client.start_session().snapshot(true).await?;
+    /// monkeys.find_one(doc! {}).session(&mut snapshot).await?;
+    /// if let Some(time) = snapshot.snapshot_time() {
+    ///     let other = session.client().start_session().snapshot(true).snapshot_time(time).await?;
+    ///     # drop(other);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client(&self) -> &Client<F> {
         &self.client
     }
@@ -99,6 +120,7 @@ impl<F: Mode> ClientSession<F> {
     /// # Errors
     /// `InvalidArgument` if a transaction is already in progress, the write concern is
     /// unacknowledged, or the session is a snapshot session.
+    #[doc(alias = "begin")]
     pub fn start_transaction(&mut self) -> StartTransaction<'_, F> {
         StartTransaction { session: self, options: TransactionOptions::default(), timeout: None }
     }
@@ -130,6 +152,7 @@ impl<F: Mode> ClientSession<F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the transaction may or may not be committed. Call this again.
+    #[doc(alias = "commit")]
     pub fn commit_transaction(&mut self) -> CommitTransaction<'_, F> {
         CommitTransaction { session: self, timeout: None }
     }
@@ -149,16 +172,41 @@ impl<F: Mode> ClientSession<F> {
     /// # Cancel safety
     /// If the future is dropped, the transaction may stay open until it expires on the server, by
     /// default after a minute.
+    #[doc(alias = "rollback")]
     pub fn abort_transaction(&mut self) -> AbortTransaction<'_, F> {
         AbortTransaction { session: self, timeout: None }
     }
 
     /// Advances the session's cluster time to `to`, for example that of another session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::{Client, ClientSession};
+    /// # async fn example(client: Client, seen: &ClientSession) -> driver::Result<()> {
+    /// // What the other session has written, this one sees.
+    /// let mut session = client.start_session().await?;
+    /// if let (Some(cluster), Some(operation)) = (seen.cluster_time(), seen.operation_time()) {
+    ///     session.advance_cluster_time(cluster);
+    ///     session.advance_operation_time(operation);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advance_cluster_time(&mut self, to: &ClusterTime) {
         self.state.advance_cluster_time(to);
     }
 
     /// Makes later reads reflect all operations up to `to`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Timestamp;
+    /// # async fn example(client: driver::Client, seen: Timestamp) -> driver::Result<()> {
+    /// let mut session = client.start_session().await?;
+    /// session.advance_operation_time(seen);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advance_operation_time(&mut self, to: Timestamp) {
         self.state.advance_operation_time(to);
     }
@@ -245,6 +293,15 @@ impl StartSession<'_, crate::mode::Blocking> {
     ///
     /// # Errors
     /// Those of [`Client::start_session`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let session = client.start_session().run()?;
+    /// # drop(session);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(self) -> Result<ClientSession<crate::mode::Blocking>> {
         self.open()
     }

@@ -19,8 +19,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 type Job = Box<dyn FnOnce() + Send>;
 type Callback = Arc<dyn Fn() + Send + Sync>;
 
-/// Accepts the same futures as `tokio::spawn`, and does not run them.
-fn spawnable<T: Send + 'static>(_: impl Future<Output = Result<T, Failure>> + Send + 'static) {}
+/// Spawns the future on tokio. Never called.
+fn spawnable<T: Send + 'static>(future: impl Future<Output = Result<T, Failure>> + Send + 'static) {
+    drop(tokio::spawn(future));
+}
 
 /// Drops a value, with or without a destructor.
 fn done<T>(_: T) {}
@@ -206,6 +208,36 @@ where
         Ok(names.len())
     };
     session.start_transaction().and_run2(closure).await
+}
+
+/// Spawns a transaction in code that does not know the error, with trait objects as its input.
+fn spawn_with_error<E>(client: Client, jobs: Vec<Box<dyn Fn(&Document) -> bool + Send + Sync>>)
+where
+    E: From<driver::Error> + Into<Failure> + Send + 'static,
+{
+    spawnable(async move {
+        let items: Collection<Document> = client.database("db").collection("coll");
+        let mut session = client.start_session().await?;
+        let chosen = String::from("a");
+        let kept = session.start_transaction().and_run2(async |session| {
+            let mut kept = Vec::new();
+            let mut cursor = items.find(doc! { "name": &chosen }).session(&mut *session).await?;
+            while let Some(item) = cursor.try_next(&mut *session).await? {
+                if jobs.iter().all(|job| job(&item)) {
+                    kept.push(item);
+                }
+            }
+            Ok::<_, E>(kept)
+        });
+        kept.await.map_err(Into::into)
+    });
+}
+
+#[test]
+fn transaction_with_a_generic_error_is_spawned() {
+    // The test is that this compiles.
+    let _: fn(Client, _) = spawn_with_error::<Refused>;
+    let _: fn(Client, _) = spawn_with_error::<driver::Error>;
 }
 
 #[test]

@@ -2,11 +2,12 @@
 //!
 //! ```
 //! use driver::atlas_search::facet;
-//! use driver::bson::doc;
+//! use driver::bson::{DateTime, doc};
 //!
 //! let counts = facet(doc! {
 //!     "directors": facet::string("directors").num_buckets(7),
 //!     "years": facet::number("year", [2000, 2010, 2020]).default_bucket("other"),
+//!     "seen": facet::date("seen", [DateTime::MIN, DateTime::now()]),
 //! });
 //! let stage = counts.into_stage_meta();
 //! assert!(stage.contains_key("$searchMeta"));

@@ -74,6 +74,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("initialize_ordered_bulk_op", "batch"))]
     pub fn bulk_write(
         &self,
         models: impl IntoIterator<Item = impl Into<WriteModel>>,

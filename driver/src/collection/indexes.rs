@@ -38,6 +38,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the index may or may not be created.
+    #[doc(alias("add_index", "ensure_index"))]
     pub fn create_index(&self, index: IndexModel) -> CreateIndex<'_, Single, F> {
         CreateIndex::new(self.on(), vec![index])
     }
@@ -64,6 +65,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the indexes may or may not be created.
+    #[doc(alias = "ensure_indexes")]
     pub fn create_indexes(
         &self,
         indexes: impl IntoIterator<Item = IndexModel>,
@@ -94,6 +96,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    #[doc(alias = "get_indexes")]
     pub fn list_indexes(&self) -> ListIndexes<'_, ListSpecifications, F> {
         ListIndexes::new(self.on())
     }
@@ -117,6 +120,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    #[doc(alias = "get_indexes")]
     pub fn list_index_names(&self) -> ListIndexes<'_, ListNames, F> {
         ListIndexes::new(self.on())
     }

@@ -22,6 +22,27 @@ impl<T, F: Mode> Collection<T, F> {
     /// the driver kills the cursor in the background. Otherwise it closes the connection, which
     /// interrupts the operation on the server. A cursor that opens nevertheless expires with its
     /// session, by default after 30 minutes.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(
+    /// #     monkeys: driver::Collection<Document>,
+    /// #     blocking: driver::sync::Collection<Document>,
+    /// # ) -> driver::Result<()> {
+    /// let swimmers = monkeys.find(doc! { "swims": true }).sort(doc! { "name": 1 }).limit(10);
+    /// let mut swimmers = swimmers.await?;
+    /// while let Some(monkey) = swimmers.try_next().await? {
+    ///     println!("{monkey}");
+    /// }
+    ///
+    /// for monkey in blocking.find(doc! {}).run()? {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("query", "select"))]
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
         Find::new(self, filter)
     }
@@ -35,6 +56,18 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// if let Some(mabel) = monkeys.find_one(doc! { "name": "Mabel" }).await? {
+    ///     println!("{mabel}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("get", "first"))]
     pub fn find_one(&self, filter: Document) -> FindOne<'_, T, F> {
         FindOne { collection: self, filter, options: None, session: None }
     }
@@ -46,6 +79,17 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let swimmers = monkeys.count_documents(doc! { "swims": true }).await?;
+    /// println!("{swimmers} of them swim");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "count")]
     pub fn count_documents(&self, filter: Document) -> CountDocuments<'_, T, F> {
         CountDocuments { collection: self, filter, options: None, session: None }
     }
@@ -58,6 +102,16 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// println!("about {}", monkeys.estimated_document_count().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("count", "len"))]
     pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_, T, F> {
         EstimatedDocumentCount { collection: self, options: None, session: None }
     }
@@ -69,6 +123,17 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// for name in monkeys.distinct("name", doc! { "swims": true }).await? {
+    ///     println!("{name}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn distinct(&self, field_name: impl AsRef<str>, filter: Document) -> Distinct<'_, T, F> {
         Distinct {
             collection: self,
@@ -89,6 +154,28 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// As for [`find`](Self::find). A `$out` or `$merge` stage may or may not have written.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Year {
+    ///     _id: i32,
+    ///     born: i32,
+    /// }
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let by_year = doc! { "$group": { "_id": "$year", "born": { "$sum": 1 } } };
+    /// let mut years = monkeys.aggregate([by_year]).with_type::<Year>().await?;
+    /// while let Some(year) = years.try_next().await? {
+    ///     println!("{}: {}", year._id, year.born);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("group", "lookup", "pipeline"))]
     pub fn aggregate(
         &self,
         pipeline: impl IntoIterator<Item = Document>,
@@ -123,6 +210,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("changes", "subscribe"))]
     pub fn watch(&self) -> Watch<'_, T, F> {
         Watch::new(self.on())
     }

@@ -32,6 +32,22 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be inserted. The client stays usable.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(
+    /// #     monkeys: driver::Collection<Document>,
+    /// #     blocking: driver::sync::Collection<Document>,
+    /// # ) -> driver::Result<()> {
+    /// let done = monkeys.insert_one(doc! { "name": "Mabel" }).await?;
+    /// println!("her _id is {}", done.inserted_id);
+    ///
+    /// blocking.insert_one(doc! { "name": "Kiki" }).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("insert", "save", "create"))]
     pub fn insert_one<D: Borrow<T>>(&self, document: D) -> InsertOne<'_, T, D, F> {
         InsertOne { collection: self, document, id: None, options: None, session: None }
     }
@@ -51,6 +67,18 @@ impl<T, F: Mode> Collection<T, F> {
     /// # Cancel safety
     /// If the future is dropped, any part of the documents may be inserted. The client stays
     /// usable.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let new = ["Mabel", "Kiki"].map(|name| doc! { "name": name });
+    /// let done = monkeys.insert_many(new).ordered(false).await?;
+    /// assert_eq!(done.inserted_ids.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "insert")]
     pub fn insert_many<D: Borrow<T>>(
         &self,
         documents: impl IntoIterator<Item = D>,
@@ -73,6 +101,18 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be updated.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let born = doc! { "$set": { "born": 2019 } };
+    /// let done = monkeys.update_one(doc! { "name": "Mabel" }, born).upsert(true).await?;
+    /// println!("{} found, {} changed", done.matched_count, done.modified_count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("update", "upsert"))]
     pub fn update_one(
         &self,
         filter: Document,
@@ -90,6 +130,19 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, any part of the documents may be updated.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// // A pipeline, for a change that depends on the document.
+    /// let update = vec![doc! { "$set": { "adult": { "$lt": ["$born", 2020] } } }];
+    /// let done = monkeys.update_many(doc! {}, update).await?;
+    /// println!("{} changed", done.modified_count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "update")]
     pub fn update_many(
         &self,
         filter: Document,
@@ -117,6 +170,17 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be replaced.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mabel = doc! { "name": "Mabel", "swims": true };
+    /// monkeys.replace_one(doc! { "name": "Mabel" }, mabel).upsert(true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("save", "upsert"))]
     pub fn replace_one<D: Borrow<T>>(
         &self,
         filter: Document,
@@ -135,6 +199,17 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be deleted.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let done = monkeys.delete_one(doc! { "name": "Mabel" }).await?;
+    /// assert!(done.deleted_count <= 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "remove")]
     pub fn delete_one(&self, filter: Document) -> Delete<'_, T, F> {
         Delete { collection: self, filter, multi: Multi::One, options: None, session: None }
     }
@@ -148,6 +223,17 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, any part of the documents may be deleted.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let done = monkeys.delete_many(doc! { "swims": false }).await?;
+    /// println!("{} deleted", done.deleted_count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("remove", "truncate"))]
     pub fn delete_many(&self, filter: Document) -> Delete<'_, T, F> {
         Delete { collection: self, filter, multi: Multi::Many, options: None, session: None }
     }
@@ -185,6 +271,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be updated.
+    #[doc(alias = "find_and_modify")]
     pub fn find_one_and_update(
         &self,
         filter: Document,
@@ -217,6 +304,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be replaced.
+    #[doc(alias = "find_and_modify")]
     pub fn find_one_and_replace<D: Borrow<T>>(
         &self,
         filter: Document,
@@ -243,6 +331,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the document may or may not be deleted.
+    #[doc(alias("find_and_modify", "pop"))]
     pub fn find_one_and_delete(&self, filter: Document) -> FindOneAndDelete<'_, T, F> {
         FindOneAndDelete { collection: self, filter, options: None, session: None }
     }

@@ -27,6 +27,21 @@ impl RawBatch {
     ///
     /// # Errors
     /// `InvalidResponse` if the batch is not an array.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut batches = monkeys.find(doc! {}).batch().await?;
+    /// while let Some(batch) = batches.try_next().await? {
+    ///     println!("a reply of {} bytes", batch.as_raw_document().as_bytes().len());
+    ///     for monkey in batch.doc_slices()? {
+    ///         println!("{:?}", monkey?);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn doc_slices(&self) -> Result<&RawArray> {
         let cursor = self.as_raw_document().get_document("cursor");
         let batch = cursor.and_then(|cursor| {
@@ -103,6 +118,18 @@ impl RawBatchCursor<Async> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut batches = monkeys.find(doc! {}).batch().await?;
+    /// while let Some(batch) = batches.next().await {
+    ///     println!("{:?}", batch?.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<RawBatch>> {
         self.batches.next(None).await
     }
@@ -129,6 +156,18 @@ impl RawBatchCursor<Blocking> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut batches = monkeys.find(doc! {}).batch().run()?;
+    /// while let Some(batch) = batches.try_next()? {
+    ///     println!("{:?}", batch.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_next(&mut self) -> Result<Option<RawBatch>> {
         self.next().transpose()
     }
@@ -166,11 +205,40 @@ impl SessionRawBatchCursor<Async> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut batches = monkeys.find(doc! {}).session(&mut session).batch().await?;
+    /// while let Some(batch) = batches.next(&mut session).await {
+    ///     println!("{:?}", batch?.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<RawBatch>> {
         self.batches.next(Some(session.state())).await
     }
 
     /// The remaining batches, as a stream that borrows the session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut batches = monkeys.find(doc! {}).session(&mut session).batch().await?;
+    /// let all: Vec<_> = batches.stream(&mut session).try_collect().await?;
+    /// println!("{} batches", all.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stream<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Async>,
@@ -184,11 +252,39 @@ impl SessionRawBatchCursor<Blocking> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut batches = monkeys.find(doc! {}).session(&mut session).batch().run()?;
+    /// while let Some(batch) = batches.next(&mut session) {
+    ///     println!("{:?}", batch?.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<RawBatch>> {
         block_on(self.batches.next(Some(session.state())))
     }
 
     /// The remaining batches, as an iterator that borrows the session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut batches = monkeys.find(doc! {}).session(&mut session).batch().run()?;
+    /// for batch in batches.iter(&mut session) {
+    ///     println!("{:?}", batch?.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Blocking>,

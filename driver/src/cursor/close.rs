@@ -55,6 +55,18 @@ impl CloseCursor<Blocking> {
     ///
     /// # Errors
     /// Those of the async API's `.await`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).run()?;
+    /// let first = cursor.try_next()?;
+    /// cursor.close().run()?;
+    /// # drop(first);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(self) -> Result<()> {
         block_on(self.close())
     }

@@ -58,11 +58,40 @@ impl<T, F: Mode> SessionCursor<T, F> {
 
     /// Kills the cursor on the server and waits for the reply, like
     /// [`Cursor::close`](super::Cursor::close).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// let first = cursor.try_next(&mut session).await?;
+    /// cursor.close().await?;
+    /// # drop(first);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(self) -> CloseCursor<F> {
         CloseCursor::new(self.raw.into_source())
     }
 
     /// The same cursor with documents of another type.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::RawDocumentBuf;
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// let mut raw = cursor.with_type::<RawDocumentBuf>();
+    /// let first = raw.try_next(&mut session).await?;
+    /// # drop(first);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_type<U>(self) -> SessionCursor<U, F> {
         SessionCursor::new(self.raw)
     }
@@ -73,6 +102,21 @@ impl<T> SessionCursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](crate::cursor::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// while cursor.advance(&mut session).await? {
+    ///     println!("{:?}, or {}", cursor.current(), cursor.deserialize_current()?);
+    /// }
+    /// assert!(!cursor.has_next());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
         self.raw.advance_in(Some(session.state())).await
     }
@@ -81,6 +125,20 @@ impl<T> SessionCursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// while let Some(monkey) = cursor.next(&mut session).await {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -92,6 +150,20 @@ impl<T> SessionCursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// while let Some(monkey) = cursor.try_next(&mut session).await? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -106,6 +178,23 @@ impl<T> SessionCursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`try_next`](Self::try_next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::options::CursorType;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let log = client.database("zoo").collection::<Document>("log");
+    /// let mut session = client.start_session().await?;
+    /// let tail = log.find(doc! {}).cursor_type(CursorType::Tailable);
+    /// let mut cursor = tail.session(&mut session).await?;
+    /// while let Some(entry) = cursor.next_if_any(&mut session).await? {
+    ///     println!("{entry}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -117,6 +206,19 @@ impl<T> SessionCursor<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next); the documents read before are lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// let all: Vec<Document> = cursor.try_collect(&mut session).await?;
+    /// # drop(all);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_collect<C: Default + Extend<T>>(
         mut self,
         session: &mut ClientSession<Async>,
@@ -128,6 +230,22 @@ impl<T> SessionCursor<T, Async> {
     }
 
     /// The remaining documents, as a stream that borrows the session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// let names = cursor.stream(&mut session).map_ok(|monkey| monkey.get("name").cloned());
+    /// let names: Vec<_> = names.try_collect().await?;
+    /// # drop(names);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stream<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Async>,
@@ -141,6 +259,20 @@ impl<T> SessionCursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](crate::cursor::Cursor::advance).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).run()?;
+    /// while cursor.advance(&mut session)? {
+    ///     println!("{:?}", cursor.current());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
         block_on(self.raw.advance_in(Some(session.state())))
     }
@@ -149,6 +281,20 @@ impl<T> SessionCursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).run()?;
+    /// while let Some(monkey) = cursor.next(&mut session) {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -160,6 +306,20 @@ impl<T> SessionCursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).run()?;
+    /// while let Some(monkey) = cursor.try_next(&mut session)? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -174,6 +334,23 @@ impl<T> SessionCursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`try_next`](Self::try_next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::options::CursorType;
+    ///
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let log = client.database("zoo").collection::<Document>("log");
+    /// let mut session = client.start_session().run()?;
+    /// let tail = log.find(doc! {}).cursor_type(CursorType::Tailable);
+    /// let mut cursor = tail.session(&mut session).run()?;
+    /// while let Some(entry) = cursor.next_if_any(&mut session)? {
+    ///     println!("{entry}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -185,6 +362,19 @@ impl<T> SessionCursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next); the documents read before are lost.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let cursor = monkeys.find(doc! {}).session(&mut session).run()?;
+    /// let all: Vec<Document> = cursor.try_collect(&mut session)?;
+    /// # drop(all);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_collect<C: Default + Extend<T>>(
         mut self,
         session: &mut ClientSession<Blocking>,
@@ -196,6 +386,20 @@ impl<T> SessionCursor<T, Blocking> {
     }
 
     /// The remaining documents, as an iterator that borrows the session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).run()?;
+    /// for monkey in cursor.iter(&mut session) {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Blocking>,

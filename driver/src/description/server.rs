@@ -96,6 +96,30 @@ impl ServerDescription {
     }
 
     /// The address that the client uses for the server.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// for server in client.topology().servers() {
+    ///     println!("{} is a {}", server.address(), server.server_type());
+    ///     println!("  a reply takes {:?}", server.average_round_trip_time());
+    ///     println!("  at best {:?}", server.min_round_trip_time());
+    ///     println!("  checked at {:?}", server.last_update_time());
+    ///     println!("  last write at {:?}", server.last_write_date());
+    ///     println!("  member of {:?}: {:?}", server.replica_set_name(), server.hosts());
+    ///     println!("  {:?}, {:?}", server.passives(), server.arbiters());
+    ///     println!("  version {:?} of it", server.replica_set_version());
+    ///     println!("  calls itself {:?}, with the tags {:?}", server.me(), server.tags());
+    ///     println!("  its primary is {:?}", server.primary());
+    ///     println!("  elected as {:?}", server.election_id());
+    ///     println!("  speaks {:?} to {:?}", server.min_wire_version(), server.max_wire_version());
+    ///     println!("  sessions end after {:?}", server.logical_session_timeout());
+    ///     if let Some(error) = server.error() {
+    ///         println!("  the last check failed: {error} ({:?})", server.topology_version());
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn address(&self) -> &ServerAddress {
         &self.address
     }

@@ -103,6 +103,24 @@ impl TopologyDescription {
     }
 
     /// The type of the deployment.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// let topology = client.topology();
+    /// if topology.topology_type().is_replica_set() {
+    ///     println!("the replica set {:?}", topology.set_name());
+    ///     println!("its primary is {:?}", topology.primary().map(|primary| primary.address()));
+    ///     println!("elected as {:?}", topology.max_election_id());
+    ///     println!("with version {:?}", topology.max_set_version());
+    /// }
+    /// println!("{} servers", topology.servers().len());
+    /// println!("sessions end after {:?}", topology.logical_session_timeout());
+    /// if let Some(reason) = topology.compatibility_error() {
+    ///     println!("{reason}");
+    /// }
+    /// # }
+    /// ```
     pub fn topology_type(&self) -> TopologyType {
         self.topology_type
     }
@@ -118,6 +136,19 @@ impl TopologyDescription {
     }
 
     /// The server at `address`, if it is part of the deployment.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::ServerAddress;
+    ///
+    /// # fn example(client: driver::Client) -> driver::Result<()> {
+    /// let address = ServerAddress::parse("mongo.example")?;
+    /// if let Some(server) = client.topology().server(&address) {
+    ///     println!("{}", server.server_type());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn server(&self, address: &ServerAddress) -> Option<&ServerDescription> {
         self.servers().find(|server| server.address == *address)
     }

@@ -45,6 +45,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// #     Ok(())
     /// # }
     /// ```
+    #[doc(alias = "get")]
     pub fn open_download_stream(&self, id: Bson) -> OpenDownloadStream<'_, F> {
         OpenDownloadStream { bucket: self, id, options: None }
     }
@@ -104,6 +105,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("download_to_stream", "get"))]
     pub fn download_to<W>(&self, id: Bson, sink: W) -> DownloadTo<OpenDownloadStream<'_, F>, W> {
         DownloadTo { open: self.open_download_stream(id), sink }
     }

@@ -113,6 +113,16 @@ impl<F: Mode> GridFsDownloadStream<F> {
     }
 
     /// The document of the file.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let bucket = client.database("zoo").gridfs_bucket(None);
+    /// let download = bucket.open_download_stream_by_name("mabel.png").await?;
+    /// println!("{} bytes", download.file().length);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn file(&self) -> &FilesCollectionDocument {
         &self.file
     }

@@ -44,6 +44,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// #     Ok(())
     /// # }
     /// ```
+    #[doc(alias = "put")]
     pub fn open_upload_stream(&self, filename: impl AsRef<str>) -> OpenUploadStream<'_, F> {
         let filename = filename.as_ref().to_owned();
         OpenUploadStream { bucket: self, filename, id: None, options: None }
@@ -71,6 +72,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("put", "upload_from_stream"))]
     pub fn upload_from<R>(&self, filename: impl AsRef<str>, source: R) -> UploadFrom<'_, R, F> {
         UploadFrom { open: self.open_upload_stream(filename), source }
     }

@@ -71,6 +71,21 @@ impl<'a, T, F: Mode> Aggregate<'a, T, F> {
     }
 
     /// Runs the operation in `session`. The cursor must be read in the same session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let pipeline = [doc! { "$match": { "swims": true } }];
+    /// let mut cursor = monkeys.aggregate(pipeline).session(&mut session).await?;
+    /// while let Some(monkey) = cursor.try_next(&mut session).await? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -83,6 +98,24 @@ impl<'a, T, F: Mode> Aggregate<'a, T, F> {
 
 impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
     /// Decodes the results as `U`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Count {
+    ///     swimmers: i32,
+    /// }
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let pipeline = [doc! { "$match": { "swims": true } }, doc! { "$count": "swimmers" }];
+    /// let counted = monkeys.aggregate(pipeline).with_type::<Count>().await?.try_next().await?;
+    /// println!("{}", counted.map_or(0, |count| count.swimmers));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_type<U>(self) -> Aggregate<'a, U, F, S> {
         let Aggregate { on, pipeline, options, session, out: _ } = self;
         Aggregate { on, pipeline, options, session, out: PhantomData }

@@ -56,6 +56,18 @@ impl<'a, F: Mode> BulkWrite<'a, SummaryBulkWriteResult, F> {
     }
 
     /// Also returns the result of each successful write.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let models = [monkeys.insert_one_model(doc! { "name": "Mabel" })?];
+    /// let done = client.bulk_write(models).verbose_results().await?;
+    /// println!("her _id is {}", done.insert_results[&0].inserted_id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn verbose_results(self) -> BulkWrite<'a, VerboseBulkWriteResult, F> {
         let BulkWrite { on, models, options, session, outcome: _ } = self;
         BulkWrite { on, models, options, session, outcome: PhantomData }

@@ -112,6 +112,20 @@ impl<'a, T, F: Mode> Find<'a, T, F> {
     }
 
     /// Runs the operation in `session`. The cursor must be read in the same session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut cursor = monkeys.find(doc! {}).session(&mut session).await?;
+    /// while let Some(monkey) = cursor.try_next(&mut session).await? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,

@@ -57,6 +57,21 @@ impl<'a, F: Mode> RunCursorCommand<'a, F> {
     }
 
     /// Runs the operation in `session`. The cursor must be read in the same session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::doc;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let mut session = client.start_session().await?;
+    /// let command = doc! { "find": "monkeys" };
+    /// let mut cursor =
+    ///     client.database("zoo").run_cursor_command(command).session(&mut session).await?;
+    /// while let Some(monkey) = cursor.try_next(&mut session).await? {
+    ///     println!("{monkey}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,

@@ -42,6 +42,13 @@ impl IntoFuture for Shutdown<Async> {
 
 impl Shutdown<Blocking> {
     /// Shuts the client down.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) {
+    /// client.shutdown().run();
+    /// # }
+    /// ```
     pub fn run(self) {
         block_on(self.ended());
     }

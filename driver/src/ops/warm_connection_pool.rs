@@ -42,6 +42,15 @@ impl<'a> IntoFuture for WarmConnectionPool<'a, Async> {
 
 impl WarmConnectionPool<'_, Blocking> {
     /// Fills the pools.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// let client = driver::sync::Client::with_uri_str("mongodb://localhost/?minPoolSize=10")?;
+    /// client.warm_connection_pool().run();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(self) {
         block_on(self.warmed());
     }

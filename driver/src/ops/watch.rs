@@ -144,6 +144,20 @@ impl<'a, T, F: Mode> Watch<'a, T, F> {
     }
 
     /// Runs the operation in `session`. The stream must be read in the same session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut stream = monkeys.watch().session(&mut session).await?;
+    /// while let Some(event) = stream.next(&mut session).await? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,

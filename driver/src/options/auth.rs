@@ -71,6 +71,13 @@ impl fmt::Display for AuthMechanism {
 
 impl AuthMechanism {
     /// The name in commands and connection strings.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::AuthMechanism;
+    ///
+    /// assert_eq!(AuthMechanism::ScramSha256.as_str(), "SCRAM-SHA-256");
+    /// ```
     pub fn as_str(&self) -> &'static str {
         match self {
             AuthMechanism::ScramSha1 => "SCRAM-SHA-1",

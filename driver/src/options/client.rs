@@ -279,6 +279,17 @@ pub enum ServerMonitoringMode {
 impl ClientOptions {
     /// The warnings, one sentence each: unknown options and invalid values of the connection
     /// string, and compressors without their cargo feature.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::ClientOptions;
+    ///
+    /// let options = ClientOptions::parse("mongodb://localhost/?retryWritse=false").run()?;
+    /// assert!(options.warnings()[0].contains("retryWrites"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

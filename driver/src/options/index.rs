@@ -205,6 +205,19 @@ impl IndexOptions {
     /// Whether the server lists it as the index of a clustered collection. Such an index is created
     /// with its collection ([`clustered_index`](super::CreateCollectionOptions::clustered_index)),
     /// never with `create_index`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut indexes = monkeys.list_indexes().await?;
+    /// while let Some(index) = indexes.try_next().await? {
+    ///     let options = index.options.unwrap_or_default();
+    ///     println!("{:?} is clustered: {:?}", options.name, options.clustered());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clustered(&self) -> Option<bool> {
         self.clustered
     }

@@ -80,6 +80,15 @@ impl OpentelemetryOptionsBuilder {
 
 impl OpentelemetryOptions {
     /// Creates a builder with every field at its default.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::OpentelemetryOptions;
+    ///
+    /// let options = OpentelemetryOptions::builder().enabled(true);
+    /// let options = options.query_text_max_length(1000).build();
+    /// assert_eq!(options.enabled, Some(true));
+    /// ```
     pub fn builder() -> OpentelemetryOptionsBuilder {
         OpentelemetryOptionsBuilder::default()
     }

@@ -61,6 +61,17 @@ impl From<&str> for ReadConcernLevel {
 
 impl ReadConcern {
     /// The member's current data, which may be rolled back.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::{ReadConcern, ReadConcernLevel};
+    ///
+    /// assert_eq!(ReadConcern::majority().level, ReadConcernLevel::Majority);
+    /// for concern in [ReadConcern::local(), ReadConcern::available(), ReadConcern::snapshot()] {
+    ///     assert_eq!(ReadConcern::custom(concern.level.as_str()), concern);
+    /// }
+    /// assert_eq!(ReadConcern::linearizable().level.as_str(), "linearizable");
+    /// ```
     pub fn local() -> Self {
         ReadConcernLevel::Local.into()
     }

@@ -24,6 +24,14 @@ pub enum SelectionCriteria {
 
 impl SelectionCriteria {
     /// The read preference, if this is one.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::{ReadPreference, SelectionCriteria};
+    ///
+    /// let criteria = SelectionCriteria::from(ReadPreference::secondary(None));
+    /// assert_eq!(criteria.as_read_preference(), Some(&ReadPreference::secondary(None)));
+    /// ```
     pub fn as_read_preference(&self) -> Option<&ReadPreference> {
         match self {
             SelectionCriteria::ReadPreference(preference) => Some(preference),

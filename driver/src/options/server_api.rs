@@ -53,6 +53,13 @@ impl ServerApi {
 
 impl ServerApiVersion {
     /// The version in commands.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::ServerApiVersion;
+    ///
+    /// assert_eq!(ServerApiVersion::V1.as_str(), "1");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             ServerApiVersion::V1 => "1",

@@ -23,6 +23,20 @@ pub trait TransactionBody<'t, F: Mode, R, E> {
     type Future: Future<Output = std::result::Result<R, E>>;
 
     /// Calls the closure.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::session::TransactionBody;
+    /// use driver::{Async, ClientSession, Result};
+    ///
+    /// # async fn example(session: &mut ClientSession) -> Result<()> {
+    /// let mut body = async |session: &mut ClientSession| {
+    ///     println!("in the transaction of {}", session.id());
+    ///     Ok::<_, driver::Error>(())
+    /// };
+    /// TransactionBody::<Async, _, _>::call(&mut body, session).await
+    /// # }
+    /// ```
     fn call(&'t mut self, session: &'t mut ClientSession<F>) -> Self::Future;
 }
 
@@ -83,6 +97,7 @@ impl<'a> StartTransaction<'a, Async> {
     ///
     /// # Errors
     /// Those of [`and_run2`](Self::and_run2).
+    #[doc(alias = "with_transaction")]
     pub fn and_run<R, C, B>(self, context: C, callback: B) -> Boxed<'a, Result<R>>
     where
         R: Send + 'a,
@@ -150,6 +165,7 @@ impl<'a> StartTransaction<'a, Async> {
     /// If the future is dropped, the transaction stays open: abort it, or drop the session, which
     /// aborts it in the background. If the future is dropped during the commit, the transaction may
     /// or may not be committed.
+    #[doc(alias = "with_transaction")]
     pub fn and_run2<R, E, B>(self, callback: B) -> Boxed<'a, std::result::Result<R, E>>
     where
         R: Send + 'a,
@@ -185,6 +201,7 @@ impl StartTransaction<'_, Blocking> {
     ///
     /// # Errors
     /// Those of the async API's [`and_run2`](StartTransaction::and_run2).
+    #[doc(alias = "with_transaction")]
     pub fn and_run<R>(
         self,
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> Result<R>,
@@ -197,6 +214,31 @@ impl StartTransaction<'_, Blocking> {
     ///
     /// # Errors
     /// That of the callback, unchanged; and those of [`and_run`](Self::and_run).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # enum TransferError { Poor, Driver(driver::Error) }
+    /// # impl From<driver::Error> for TransferError {
+    /// #     fn from(error: driver::Error) -> Self { TransferError::Driver(error) }
+    /// # }
+    /// # fn example(client: driver::sync::Client) -> Result<(), TransferError> {
+    /// use driver::bson::{Document, doc};
+    ///
+    /// let accounts = client.database("bank").collection::<Document>("accounts");
+    /// let mut session = client.start_session().run()?;
+    /// session.start_transaction().and_run2(|session| {
+    ///     let rich = doc! { "_id": "a", "money": { "$gte": 10 } };
+    ///     let take = doc! { "$inc": { "money": -10 } };
+    ///     if accounts.update_one(rich, take).session(&mut *session).run()?.modified_count == 0 {
+    ///         return Err(TransferError::Poor);
+    ///     }
+    ///     let give = doc! { "$inc": { "money": 10 } };
+    ///     accounts.update_one(doc! { "_id": "b" }, give).session(&mut *session).run()?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[doc(alias = "with_transaction")]
     pub fn and_run2<R, E: From<Error>>(
         self,
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> std::result::Result<R, E>,

@@ -79,6 +79,19 @@ impl StartTransaction<'_, Blocking> {
     ///
     /// # Errors
     /// Those of [`ClientSession::start_transaction`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// session.start_transaction().run()?;
+    /// monkeys.delete_one(doc! { "name": "Mabel" }).session(&mut session).run()?;
+    /// session.commit_transaction().run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(self) -> Result<()> {
         self.start()
     }

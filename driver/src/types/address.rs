@@ -53,6 +53,19 @@ impl ServerAddress {
     }
 
     /// The host name, or the path of a Unix domain socket.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::ServerAddress;
+    ///
+    /// let address = ServerAddress::parse("mongo.example:27018")?;
+    /// assert_eq!((&*address.host(), address.port()), ("mongo.example", Some(27018)));
+    /// let socket = ServerAddress::parse("/tmp/mongodb.sock")?;
+    /// assert_eq!(socket.path(), Some("/tmp/mongodb.sock".as_ref()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn host(&self) -> std::borrow::Cow<'_, str> {
         match self {
             ServerAddress::Tcp { host, .. } => host.as_str().into(),

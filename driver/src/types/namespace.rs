@@ -13,6 +13,18 @@ pub struct Namespace {
 
 impl Namespace {
     /// The collection `coll` of the database `db`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::Namespace;
+    ///
+    /// let namespace = Namespace::new("zoo", "monkeys");
+    /// assert_eq!(namespace.to_string(), "zoo.monkeys");
+    /// assert_eq!("zoo.monkeys".parse::<Namespace>()?, namespace);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(db: impl Into<String>, coll: impl Into<String>) -> Self {
         Namespace { db: db.into(), coll: coll.into() }
     }

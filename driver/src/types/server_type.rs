@@ -29,6 +29,15 @@ pub enum ServerType {
 
 impl ServerType {
     /// Whether servers of this type hold data that an application can read.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::ServerType;
+    ///
+    /// assert!(ServerType::RsSecondary.is_data_bearing());
+    /// assert!(!ServerType::RsArbiter.is_data_bearing());
+    /// assert_eq!(ServerType::RsPrimary.name(), "RSPrimary");
+    /// ```
     pub fn is_data_bearing(self) -> bool {
         matches!(
             self,

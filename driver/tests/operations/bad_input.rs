@@ -1,15 +1,15 @@
 //! Invalid input is refused before server selection, so the error names no host.
 //!
 //! More bad input is tested with its family: documents that are too large and models by their
-//! position in `bulk_write.rs`, `client_bulk_write.rs` and `crud.rs`; names and times of collections
-//! in `collections.rs`; keys and options of indexes in `indexes.rs`; commands in
+//! position in `bulk_write.rs`, `client_bulk_write.rs` and `crud.rs`; names and times of
+//! collections in `collections.rs`; keys and options of indexes in `indexes.rs`; commands in
 //! `run_cursor_command.rs`; timeouts and their modes in `timeouts.rs`; options that contradict each
 //! other in `find_and_modify.rs`, `client_bulk_write.rs` and `crud.rs`.
 
 use driver::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use driver::collection::Collection;
 use driver::error::ErrorKind;
-use driver::options::{ClientOptions, WriteConcern, WriteModel};
+use driver::options::{ClientOptions, WriteConcern};
 use driver::{Error, Result};
 
 use crate::api::{Api, on_both_apis};
@@ -20,7 +20,6 @@ on_both_apis! {
     update_without_operators_is_refused
     whole_document_is_no_operator
     names_that_are_empty_or_hold_a_nul_are_refused
-    lists_without_items_are_refused
 }
 
 /// A collection of a deployment that does not exist.
@@ -99,17 +98,4 @@ fn names_that_are_empty_or_hold_a_nul_are_refused<F: Api>() {
         check(F::end(database.drop()), what);
         check(F::end(database.gridfs_bucket(None).drop()), what);
     }
-}
-
-fn lists_without_items_are_refused<F: Api>() {
-    let coll = nowhere::<Document, F>();
-    let (client, database) = (coll.client().clone(), coll.database().clone());
-    refused(F::end(coll.insert_many(Vec::<Document>::new())));
-    refused(F::end(coll.bulk_write(Vec::<WriteModel>::new())));
-    refused(F::end(client.bulk_write(Vec::<WriteModel>::new())));
-    refused(F::end(coll.create_indexes([])));
-    refused(F::end(coll.create_search_indexes([])));
-    refused(F::end(database.aggregate([])));
-    refused(F::end(coll.find_one_and_update(doc! {}, Vec::<Document>::new())));
-    refused(F::end(coll.find_one_and_update(doc! {}, doc! {})));
 }

@@ -1,5 +1,5 @@
-//! Small programs that use this crate as programs use the official one: each compiles and does there
-//! what it does here, but for the name of the crate.
+//! Small programs in the style of the official crate. With its crate name, each of them compiles
+//! and behaves in the same way there.
 
 mod paths;
 mod traits;
@@ -285,7 +285,7 @@ async fn events_come_through_a_channel_of_tokio() {
     for _ in 0..4 {
         client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
     }
-    // All of them come, although the channel holds one at a time.
+    // All events arrive, although the channel has room for one.
     for _ in 0..8 {
         let event: CommandEvent = receiver.recv().await.unwrap();
         assert!(json(&event)["commandName"] == "ping");
@@ -375,7 +375,7 @@ fn pools_of_a_blocking_client_are_filled() {
     client.warm_connection_pool().run();
     let [pool] = &client.pool_metrics()[..] else { panic!("one server, one pool") };
     assert!(pool.idle + pool.in_use >= 5, "{pool:?}");
-    // A client without a smallest size is left as it is.
+    // Does nothing for a client without `minPoolSize`.
     let client = sync::Client::with_options(options()).unwrap();
     client.warm_connection_pool().run();
     assert!(client.pool_metrics().iter().all(|pool| pool.idle == 0));

@@ -74,11 +74,13 @@ fn types_are_read_and_written() {
         DatabaseOptions, FindOneAndDeleteOptions, FindOneAndReplaceOptions,
         FindOneAndUpdateOptions, FindOneOptions, GridFsBucketOptions, GridFsDownloadByNameOptions,
         GridFsFindOneOptions, GridFsFindOptions, GridFsUploadOptions, InsertOneOptions,
-        ListSearchIndexOptions, ReplaceOptions, ReturnDocument, RunCursorCommandOptions, SelectionCriteria, SessionOptions,
+        ListSearchIndexOptions, ReplaceOptions, ReturnDocument, RunCursorCommandOptions,
+        SelectionCriteria, SessionOptions,
         Socks5Proxy, Tls, TlsOptions, UpdateOptions,
     );
     have!(Serialize:
-        ConnectionString, HostInfo, WriteModel, PartialBulkWriteResult, InsertOneResult, InsertManyResult, UpdateResult,
+        ConnectionString, HostInfo, WriteModel, PartialBulkWriteResult, InsertOneResult,
+        InsertManyResult, UpdateResult,
         DeleteResult, SummaryBulkWriteResult, VerboseBulkWriteResult, ServerInfo<'static>,
         CommandStartedEvent, CommandSucceededEvent, CommandFailedEvent, CommandEvent,
         ServerDescriptionChangedEvent, TopologyDescriptionChangedEvent,
@@ -225,7 +227,7 @@ fn enums_of_collations_and_compressors_are_text() {
 }
 
 #[test]
-fn read_preferences_and_cluster_times_are_written_and_read_again() {
+fn preferences_and_cluster_times_are_read_again() {
     let seconds = std::time::Duration::from_secs(120);
     let options = ReadPreferenceOptions::builder().max_staleness(seconds).build();
     assert_eq!(again(&options), options);
