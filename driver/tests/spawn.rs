@@ -210,8 +210,10 @@ where
     session.start_transaction().and_run2(closure).await
 }
 
+type Filter = Box<dyn Fn(&Document) -> bool + Send + Sync>;
+
 /// Spawns a transaction in code that does not know the error, with trait objects as its input.
-fn spawn_with_error<E>(client: Client, jobs: Vec<Box<dyn Fn(&Document) -> bool + Send + Sync>>)
+fn spawn_with_error<E>(client: Client, jobs: Vec<Filter>)
 where
     E: From<driver::Error> + Into<Failure> + Send + 'static,
 {

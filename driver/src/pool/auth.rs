@@ -15,7 +15,7 @@ use bson::raw::{RawDocument, RawDocumentBuf, cstr};
 #[cfg(feature = "conformance")]
 pub(crate) use self::scram::fuzz_scram;
 use self::scram::{ClientFirst, Hash};
-use crate::deadline::Deadline;
+use super::establish::CommandTime;
 use crate::error::{Error, Result};
 use crate::handshake::HelloReply;
 use crate::options::{AuthMechanism, Credential, ServerApi};
@@ -47,7 +47,7 @@ pub(crate) struct Offer {
 pub(crate) struct Channel<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) runtime: &'a Runtime,
-    pub(crate) deadline: Deadline,
+    pub(crate) time: CommandTime,
     pub(crate) server_api: Option<&'a ServerApi>,
 }
 
@@ -199,7 +199,7 @@ impl Channel<'_> {
             }
             body.str(cstr!("$db"), database);
         }
-        self.connection.round_trip(self.runtime, self.deadline).await?;
+        self.connection.round_trip(self.runtime, self.time.deadline()).await?;
         let reply = self.connection.reply()?;
         match sasl::refusal(reply)? {
             None => Ok(reply),

@@ -53,16 +53,39 @@ pub(super) struct Until {
     pub(super) socket: Deadline,
     /// The deadline of the whole, with TLS, `hello` and authentication.
     pub(super) all: Deadline,
+    /// The time of each command of the handshake, in place of `all`. For connections that nobody
+    /// waits for (specification "Client Side Operations Timeout", section "Background Connection
+    /// Pooling").
+    pub(super) command: Option<Duration>,
 }
 
 impl Until {
     pub(super) fn both(deadline: Deadline) -> Self {
-        Until { socket: deadline, all: deadline }
+        Until { socket: deadline, all: deadline, command: None }
     }
 
     fn within(self, limit: Option<Duration>) -> Self {
         let limit = Deadline::after_option(limit);
-        Until { socket: self.socket.earlier(limit), all: self.all.earlier(limit) }
+        Until { socket: self.socket.earlier(limit), all: self.all.earlier(limit), ..self }
+    }
+}
+
+/// The time that the commands of a handshake have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CommandTime {
+    /// All of them together.
+    Until(Deadline),
+    /// Each of them.
+    Each(Duration),
+}
+
+impl CommandTime {
+    /// The deadline of a command that starts now.
+    pub(super) fn deadline(self) -> Deadline {
+        match self {
+            CommandTime::Until(deadline) => deadline,
+            CommandTime::Each(limit) => Deadline::after(limit),
+        }
     }
 }
 
@@ -152,8 +175,8 @@ impl Establisher {
         until: Until,
         opened: impl FnOnce(Interrupter),
     ) -> std::result::Result<Connection, EstablishError> {
-        let Until { socket: socket_deadline, all: deadline } =
-            until.within(self.options.connect_timeout());
+        let until = until.within(self.options.connect_timeout());
+        let time = until.command.map_or(CommandTime::Until(until.all), CommandTime::Each);
         let unproven = |error: Error| EstablishError {
             error: error.at(address),
             stage: Stage::Authenticate,
@@ -172,7 +195,7 @@ impl Establisher {
         };
         let stream = self
             .connector
-            .connect(address, &self.runtime, socket_deadline, deadline)
+            .connect(address, &self.runtime, until.socket, until.all)
             .await
             .map_err(unheard)?;
         opened(stream.interrupter());
@@ -181,23 +204,21 @@ impl Establisher {
             Purpose::Application => self.options.socket_timeout(),
             Purpose::Monitor => None,
         };
-        // `connectTimeoutMS` bounds the handshake. An opening serves any operation, also one whose
-        // `timeoutMS` overrides `socketTimeoutMS`.
-        if self.options.connect_timeout().is_none() {
+        // `connectTimeoutMS` or `timeoutMS` bounds the handshake. An opening serves any operation,
+        // also one whose `timeoutMS` overrides `socketTimeoutMS`.
+        if self.options.connect_timeout().is_none() && until.command.is_none() {
             connection.set_socket_timeout(socket_timeout);
         }
         let codecs = match purpose {
             Purpose::Application => &*self.codecs,
             Purpose::Monitor => &[],
         };
-        let (offer, codec) = self
-            .greet(&mut connection, attempt.as_ref(), codecs, deadline)
-            .await
-            .map_err(unheard)?;
+        let (offer, codec) =
+            self.greet(&mut connection, attempt.as_ref(), codecs, time).await.map_err(unheard)?;
         if let Some(attempt) = attempt
             && connection.description().server_type != ServerType::RsArbiter
         {
-            let proven = attempt.finish(offer, &mut self.channel(&mut connection, deadline)).await;
+            let proven = attempt.finish(offer, &mut self.channel(&mut connection, time)).await;
             let service = connection.description().service_id;
             proven.map_err(|error| EstablishError { service, ..unproven(error) })?;
         }
@@ -213,11 +234,11 @@ impl Establisher {
         connection: &mut Connection,
         attempt: Option<&Attempt<'_>>,
         codecs: &[Codec],
-        deadline: Deadline,
+        time: CommandTime,
     ) -> Result<(Offer, Option<Codec>)> {
         self.write_hello(&mut connection.begin().body(), attempt, codecs);
         let sent = Instant::now();
-        connection.round_trip(&self.runtime, deadline).await?;
+        connection.round_trip(&self.runtime, time.deadline()).await?;
         let round_trip_time = sent.elapsed();
         let reply = connection.reply()?;
         let speculative = reply.get_document("speculativeAuthenticate").ok().map(ToOwned::to_owned);
@@ -285,17 +306,18 @@ impl Establisher {
     ) -> Result<()> {
         match &self.options.credential {
             Some(credential) => {
-                auth::reauthenticate(credential, &mut self.channel(connection, deadline)).await
+                let time = CommandTime::Until(deadline);
+                auth::reauthenticate(credential, &mut self.channel(connection, time)).await
             }
             None => Ok(()),
         }
     }
 
-    fn channel<'a>(&'a self, connection: &'a mut Connection, deadline: Deadline) -> Channel<'a> {
+    fn channel<'a>(&'a self, connection: &'a mut Connection, time: CommandTime) -> Channel<'a> {
         Channel {
             connection,
             runtime: &self.runtime,
-            deadline,
+            time,
             server_api: self.options.server_api.as_ref(),
         }
     }

@@ -52,6 +52,7 @@ impl Shared {
         let until = Until {
             socket: deadline,
             all: if outlives_asker { Deadline::NEVER } else { deadline },
+            command: None,
         };
         let asked =
             Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
@@ -70,7 +71,9 @@ impl Shared {
     /// Opens a connection for the pool itself.
     pub(super) fn populate(self: &Arc<Self>, ticket: Ticket) {
         let permit = Permit::new(ticket, self.clone());
-        self.open_unasked(self.clone().work(permit, Until::both(Deadline::NEVER)));
+        let timeout = self.establisher().options().timeout.filter(|timeout| !timeout.is_zero());
+        let until = Until { command: timeout, ..Until::both(Deadline::NEVER) };
+        self.open_unasked(self.clone().work(permit, until));
     }
 
     /// Runs `work` in the background. The connection goes to the longest waiter or becomes idle.

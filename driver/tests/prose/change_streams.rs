@@ -176,7 +176,8 @@ fn change_streams_prose_6<F: Reads>() {
     let secondary = SelectionCriteria::from(ReadPreference::secondary(None));
     let mut stream = F::end(coll.watch().selection_criteria(secondary)).unwrap();
     insert(&coll, 1..2);
-    next(&mut stream);
+    // A secondary that lags begins before the first document.
+    while next(&mut stream).full_document != Some(doc! { "_id": 1 }) {}
     let first = observed.started("aggregate").pop().unwrap().connection.address.to_string();
     let index = |host: &str| (0..3).find(|i| set.host(*i).unwrap() == host).unwrap();
     set.kill(index(&first)).unwrap();

@@ -186,7 +186,7 @@ impl SessionState {
 
     /// Ends the span of the transaction.
     pub(crate) fn end_transaction_span(&mut self) {
-        self.transaction.span = TransactionSpan::default();
+        let _span = std::mem::take(&mut self.transaction.span);
     }
 
     /// The parent span of the operations of the transaction.

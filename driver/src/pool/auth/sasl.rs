@@ -134,7 +134,8 @@ async fn keys(
     let derived = match channel.runtime.is_blocking() {
         true => Ok(Some(derive())),
         false => {
-            channel.runtime.timeout(channel.deadline, channel.runtime.spawn_blocking(derive)).await
+            let deadline = channel.time.deadline();
+            channel.runtime.timeout(deadline, channel.runtime.spawn_blocking(derive)).await
         }
     };
     let (origin, keys) = match derived {

@@ -8,6 +8,7 @@ use bson::doc;
 use testbed::Standalone;
 
 use super::*;
+use crate::deadline::Deadline;
 use crate::options::ClientOptions;
 use crate::pool::{Establisher, Generation, Purpose};
 use crate::rt;
