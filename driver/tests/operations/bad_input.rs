@@ -9,7 +9,7 @@
 use driver::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use driver::collection::Collection;
 use driver::error::ErrorKind;
-use driver::options::{ClientOptions, WriteConcern};
+use driver::options::{ClientOptions, WriteConcern, WriteModel};
 use driver::{Error, Result};
 
 use crate::api::{Api, on_both_apis};
@@ -20,6 +20,7 @@ on_both_apis! {
     update_without_operators_is_refused
     whole_document_is_no_operator
     names_that_are_empty_or_hold_a_nul_are_refused
+    lists_without_items_are_refused
 }
 
 /// A collection of a deployment that does not exist.
@@ -98,4 +99,16 @@ fn names_that_are_empty_or_hold_a_nul_are_refused<F: Api>() {
         check(F::end(database.drop()), what);
         check(F::end(database.gridfs_bucket(None).drop()), what);
     }
+}
+
+fn lists_without_items_are_refused<F: Api>() {
+    let coll = nowhere::<Document, F>();
+    let (client, database) = (coll.client().clone(), coll.database().clone());
+    refused(F::end(coll.insert_many(Vec::<Document>::new())));
+    refused(F::end(coll.bulk_write(Vec::<WriteModel>::new())));
+    refused(F::end(client.bulk_write(Vec::<WriteModel>::new())));
+    refused(F::end(coll.create_indexes([])));
+    refused(F::end(database.aggregate([])));
+    refused(F::end(coll.find_one_and_update(doc! {}, Vec::<Document>::new())));
+    refused(F::end(coll.find_one_and_update(doc! {}, doc! {})));
 }

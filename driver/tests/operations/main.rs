@@ -16,6 +16,7 @@ mod databases;
 mod distinct;
 mod dropped_streams;
 mod dropped_transactions;
+mod ended;
 mod exhaust;
 mod explain;
 mod files;

@@ -120,6 +120,13 @@ impl<F: Api> Observed<F> {
         self.ready.load(Ordering::Relaxed)
     }
 
+    /// The numbers of connections in use and of idle ones, over all pools.
+    #[allow(dead_code, reason = "the tests of operations use it")]
+    pub(crate) fn metrics(&self) -> (u32, u32) {
+        let pools = self.client.pool_metrics();
+        (pools.iter().map(|pool| pool.in_use).sum(), pools.iter().map(|pool| pool.idle).sum())
+    }
+
     /// The number of open cursors of the client's database on the server.
     pub(crate) fn open_cursors(&self) -> usize {
         self.open_cursors_of(&self.name)

@@ -1,0 +1,315 @@
+//! Operations that something else ends: their timeout, the shutdown of their client, a pool that is
+//! cleared under them. Each family of operations gets the right error, and nothing is lost.
+//!
+//! All families run at once, on a thread each, while the server holds their commands.
+
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::client::Client;
+use driver::collection::Collection;
+use driver::error::{Error, ErrorKind};
+use driver::options::WriteModel;
+use driver::{IndexModel, Result};
+use testbed::ReplicaSet;
+
+use crate::api::{Api, on_both_apis};
+use crate::files::Files;
+use crate::observed::{Observed, eventually};
+
+on_both_apis! {
+    timeouts_end_operations_and_lose_nothing
+    operations_in_flight_outlive_the_shutdown
+    operations_that_wait_end_with_the_shutdown
+    cleared_pool_ends_operations_with_network_errors
+}
+
+/// What becomes of an operation whose connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Retry {
+    /// It is sent once more.
+    Yes,
+    /// The caller gets the error.
+    No,
+}
+use Retry::{No, Yes};
+
+/// One operation, prepared so far that it needs no other command.
+struct Family<'a> {
+    name: &'static str,
+    retry: Retry,
+    run: Box<dyn FnOnce() -> Result<()> + Send + 'a>,
+}
+
+/// The commands that the server holds.
+const COMMANDS: [&str; 20] = [
+    "insert",
+    "update",
+    "delete",
+    "find",
+    "getMore",
+    "aggregate",
+    "count",
+    "distinct",
+    "findAndModify",
+    "createIndexes",
+    "listIndexes",
+    "dropIndexes",
+    "create",
+    "collMod",
+    "renameCollection",
+    "drop",
+    "listCollections",
+    "listDatabases",
+    "commitTransaction",
+    "explain",
+];
+
+/// The collection `name`, with nine documents and an index.
+fn filled<F: Api>(observed: &Observed<F>, name: &str) -> Collection<Document, F> {
+    let collection = observed.database().collection(name);
+    F::end(collection.insert_many((0..9).map(|i| doc! { "_id": i }))).unwrap();
+    F::end(collection.create_index(index(0))).unwrap();
+    collection
+}
+
+fn index(number: i32) -> IndexModel {
+    IndexModel::builder().keys(doc! { format!("f{number}"): 1 }).build()
+}
+
+/// Every family of operations on `client`. What they need is made by `observed`.
+fn families<'a, F: Api>(observed: &Observed<F>, client: &'a Client<F>) -> Vec<Family<'a>> {
+    let mut families = Vec::new();
+    let mut add = |name, retry, run: Box<dyn FnOnce() -> Result<()> + Send + 'a>| {
+        families.push(Family { name, retry, run });
+    };
+    let database = || client.database(&observed.name);
+    let coll = |name: &str| {
+        filled(observed, name);
+        client.database(&observed.name).collection::<Document>(name)
+    };
+    /// Adds an operation on a collection of its own.
+    macro_rules! on_collection {
+        ($($name:literal $retry:ident: |$coll:ident| $operation:expr;)*) => {$(
+            let $coll = coll(&format!("c_{}", $name));
+            add($name, $retry, Box::new(move || F::end($operation).map(drop)));
+        )*};
+    }
+    let set = || doc! { "$set": { "a": 1 } };
+    on_collection! {
+        "insert_one" Yes: |c| c.insert_one(doc! { "_id": 99 });
+        "insert_many" Yes: |c| c.insert_many([doc! { "_id": 98 }, doc! { "_id": 99 }]);
+        "update_one" Yes: |c| c.update_one(doc! {}, set());
+        "update_many" No: |c| c.update_many(doc! {}, set());
+        "replace_one" Yes: |c| c.replace_one(doc! {}, doc! { "a": 1 });
+        "delete_one" Yes: |c| c.delete_one(doc! {});
+        "delete_many" No: |c| c.delete_many(doc! {});
+        "bulk_write" Yes: |c| c.bulk_write([WriteModel::from(c.delete_one_model(doc! {}))]);
+        "find_one_and_update" Yes: |c| c.find_one_and_update(doc! {}, set());
+        "find_one_and_replace" Yes: |c| c.find_one_and_replace(doc! {}, doc! { "a": 1 });
+        "find_one_and_delete" Yes: |c| c.find_one_and_delete(doc! {});
+        "find" Yes: |c| c.find(doc! {}).batch_size(2);
+        "find_one" Yes: |c| c.find_one(doc! {});
+        "aggregate" Yes: |c| c.aggregate([doc! { "$match": {} }]).batch_size(2);
+        "aggregate_out" No: |c| c.aggregate([doc! { "$out": "out" }]);
+        "count_documents" Yes: |c| c.count_documents(doc! {});
+        "estimated_document_count" Yes: |c| c.estimated_document_count();
+        "distinct" Yes: |c| c.distinct("_id", doc! {});
+        "explain" Yes: |c| c.find(doc! {}).explain();
+        "create_index" No: |c| c.create_index(index(7));
+        "create_indexes" No: |c| c.create_indexes([index(7), index(8)]);
+        "list_indexes" Yes: |c| c.list_indexes().batch_size(1);
+        "list_index_names" Yes: |c| c.list_index_names();
+        "drop_index" No: |c| c.drop_index("f0_1");
+        "drop_indexes" No: |c| c.drop_indexes();
+        "rename" No: |c| c.rename("c_renamed");
+        "drop" No: |c| c.drop();
+    }
+    /// Adds an operation on the database or the client.
+    macro_rules! others {
+        ($($name:literal $retry:ident: $operation:expr;)*) => {$(
+            add($name, $retry, Box::new(move || F::end($operation).map(drop)));
+        )*};
+    }
+    filled(observed, "modified");
+    let [a, b, c, d, e, f] = std::array::from_fn(|_| database());
+    others! {
+        "create_collection" No: a.create_collection("created");
+        "modify_collection" No: b.modify_collection("modified");
+        "list_collections" Yes: c.list_collections().batch_size(1);
+        "list_collection_names" Yes: d.list_collection_names();
+        "run_command" No: e.run_command(doc! { "count": "modified" });
+        "run_cursor_command" No: f.run_cursor_command(doc! { "find": "modified" });
+        "list_databases" Yes: client.list_databases();
+        "list_database_names" Yes: client.list_database_names();
+    }
+    let mut cursor = F::end(coll("c_next").find(doc! {}).batch_size(2)).unwrap();
+    (0..2).for_each(|_| drop(F::next(&mut cursor)));
+    add("next", No, Box::new(move || F::next(&mut cursor).unwrap().map(drop)));
+    let items = coll("c_commit");
+    let mut session = F::start_session(client);
+    F::end(session.start_transaction()).unwrap();
+    F::end(items.insert_one(doc! { "_id": 99 }).session(&mut session)).unwrap();
+    add("commit", Yes, Box::new(move || F::end(session.commit_transaction())));
+    families
+}
+
+/// A replica set whose server holds the commands of one client, that client, and another one.
+struct Ground<F: Api> {
+    set: ReplicaSet,
+    plain: Observed<F>,
+    held: Observed<F>,
+}
+
+/// More than there are families.
+const POOL: u32 = 50;
+
+impl<F: Api> Ground<F> {
+    /// The held client has this timeout, and opens so many connections ahead of time.
+    fn new(timeout: Option<Duration>, connections: u32) -> Self {
+        let set = ReplicaSet::builder().members(1).proxied().start().unwrap();
+        let plain = Observed::<F>::of(&set.uri());
+        let held = Observed::<F>::with(&set.uri(), |options| {
+            options.timeout = timeout;
+            options.min_pool_size = Some(connections);
+            options.max_pool_size = Some(connections);
+            // Only operations find out what becomes of their connections.
+            options.heartbeat_freq = Some(Duration::from_secs(3600));
+        });
+        eventually("all connections are open", || held.metrics().1 == connections);
+        Ground { set, plain, held }
+    }
+
+    fn fault(&self, millis: i32) -> Document {
+        doc! {
+            "configureFailPoint": "failCommand", "mode": "alwaysOn",
+            "data": {
+                "failCommands": COMMANDS.to_vec(), "blockConnection": true, "blockTimeMS": millis,
+                "appName": &self.held.name,
+            },
+        }
+    }
+
+    /// What became of each family, all of which run at once. `meanwhile` runs when the server has
+    /// all of them.
+    fn run(
+        families: Vec<Family<'_>>,
+        are_there: impl Fn() -> bool,
+        meanwhile: impl FnOnce(),
+    ) -> Vec<(&'static str, Retry, Result<()>)> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = families
+                .into_iter()
+                .map(|Family { name, retry, run }| (name, retry, scope.spawn(run)))
+                .collect();
+            eventually("all operations are on their way", are_there);
+            meanwhile();
+            let ended = running.into_iter();
+            ended.map(|(name, retry, thread)| (name, retry, thread.join().unwrap())).collect()
+        })
+    }
+
+    /// No connection is in use or was lost, no cursor and no transaction is open, and the client
+    /// works.
+    fn check_nothing_is_lost(&self, connections: usize) {
+        eventually("no connection is in use", || self.held.metrics().0 == 0);
+        eventually("no cursor is open", || self.plain.open_cursors_of(&self.plain.name) == 0);
+        assert_eq!(self.held.connections(), (connections, 0), "opened and closed connections");
+        let coll = self.held.client.database(&self.plain.name).collection::<Document>("after");
+        F::end(coll.insert_one(doc! {})).unwrap();
+        let status = self.set.admin(0, doc! { "serverStatus": 1 }).unwrap();
+        let open = status.get_document("transactions").unwrap().get("currentOpen").unwrap();
+        assert!(open.as_i64() == Some(0) || open.as_i32() == Some(0), "{open} transactions");
+    }
+}
+
+fn is_shutdown(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Shutdown)
+}
+
+fn timeouts_end_operations_and_lose_nothing<F: Files>() {
+    // The reply comes after the timeout, and before its connection is given up.
+    let (timeout, hold) = (Duration::from_millis(3000), 3300);
+    let ground = Ground::<F>::new(Some(timeout), POOL);
+    let mut families = families(&ground.plain, &ground.held.client);
+    // A transaction whose commit ran out of time stays open, so that the caller can commit again.
+    families.retain(|family| family.name != "commit");
+    let count = families.len();
+    let point = ground.set.fail_point(0, ground.fault(hold)).unwrap();
+    ground.held.forget();
+    let all_sent = || ground.held.names().len() >= count;
+    for (name, _, ended) in Ground::<F>::run(families, all_sent, || {}) {
+        let error = ended.expect_err(name);
+        assert!(error.is_timeout(), "{name}: {error:?}");
+    }
+    drop(point);
+    let names = ground.held.names();
+    let sent = names.iter().filter(|name| COMMANDS.contains(&name.as_str())).count();
+    assert_eq!(sent, count, "nothing was sent twice: {names:?}");
+    ground.check_nothing_is_lost(POOL as usize);
+}
+
+fn operations_in_flight_outlive_the_shutdown<F: Files>() {
+    let ground = Ground::<F>::new(None, POOL);
+    let families = families(&ground.plain, &ground.held.client);
+    let count = families.len();
+    let point = ground.set.fail_point(0, ground.fault(1000)).unwrap();
+    ground.held.forget();
+    let all_sent = || ground.held.names().len() >= count;
+    let shut_down = || F::shut_down(ground.held.client.clone());
+    for (name, _, ended) in Ground::<F>::run(families, all_sent, shut_down) {
+        ended.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    drop(point);
+    let all = (POOL as usize, POOL as usize);
+    eventually("each connection is closed", || ground.held.connections() == all);
+    let after = ground.held.client.database("db").collection::<Document>("c");
+    assert!(is_shutdown(&F::end(after.find_one(doc! {})).unwrap_err()));
+}
+
+fn operations_that_wait_end_with_the_shutdown<F: Files>() {
+    let ground = Ground::<F>::new(None, 1);
+    // A second client prepares what the first cannot, whose only connection is held.
+    let families = families(&ground.plain, &ground.held.client);
+    let count = families.len();
+    let coll = ground.held.client.database(&ground.plain.name).collection::<Document>("holder");
+    let point = ground.set.fail_point(0, ground.fault(3000)).unwrap();
+    ground.held.forget();
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| F::end(coll.insert_one(doc! {})));
+        eventually("the connection is held", || ground.held.names().len() == 1);
+        let all_wait = || ground.held.client.pool_metrics()[0].waiting as usize == count;
+        let shut_down = || F::shut_down(ground.held.client.clone());
+        for (name, _, ended) in Ground::<F>::run(families, all_wait, shut_down) {
+            let error = ended.expect_err(name);
+            assert!(is_shutdown(&error), "{name}: {error:?}");
+        }
+        holder.join().unwrap().expect("it was on its way");
+    });
+    drop(point);
+    assert_eq!(ground.held.sent("insert").len(), 1);
+    eventually("the connection is closed", || ground.held.connections() == (1, 1));
+}
+
+/// A cursor whose reply was lost stays on the server until that ends it: nobody knows its id.
+fn cleared_pool_ends_operations_with_network_errors<F: Files>() {
+    let ground = Ground::<F>::new(None, POOL);
+    let families = families(&ground.plain, &ground.held.client);
+    let count = families.len();
+    let point = ground.set.fail_point(0, ground.fault(1500)).unwrap();
+    ground.held.forget();
+    let all_sent = || ground.held.names().len() >= count;
+    let cut = || ground.set.proxy(0).unwrap().cut();
+    for (name, retry, ended) in Ground::<F>::run(families, all_sent, cut) {
+        match (retry, ended) {
+            (Yes, Ok(())) => {}
+            (No, Err(error)) => assert!(error.is_network(), "{name}: {error:?}"),
+            (_, ended) => panic!("{name} ({retry:?}): {ended:?}"),
+        }
+    }
+    drop(point);
+    assert!(ground.held.client.pool_metrics()[0].generation >= 1, "the pool was cleared");
+    let (_, closed) = ground.held.connections();
+    assert!(closed >= count, "only {closed} connections were closed");
+    eventually("no connection is in use", || ground.held.metrics().0 == 0);
+}
