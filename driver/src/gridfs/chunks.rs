@@ -224,7 +224,9 @@ fn may_pass(error: &Error) -> bool {
         || error.is_timeout()
         || matches!(
             error.kind(),
-            ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::WaitQueueFull { .. }
+            ErrorKind::ConnectionPoolCleared { .. }
+                | ErrorKind::WaitQueueFull { .. }
+                | ErrorKind::ServerSelection { .. }
         )
 }
 
