@@ -46,6 +46,10 @@ impl Socket {
         }
     }
 
+    fn is_blocking(&self) -> bool {
+        matches!(self, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
+    }
+
     /// Whether nothing has arrived and the peer has not closed the connection. An idle connection
     /// is in this state.
     ///
@@ -79,8 +83,8 @@ impl Socket {
                     return Poll::Ready(read);
                 }
             },
-            Socket::BlockingTcp(socket) => Poll::Ready(blocking((&*socket).read(bytes))),
-            Socket::BlockingUnix(socket) => Poll::Ready(blocking((&*socket).read(bytes))),
+            Socket::BlockingTcp(socket) => Poll::Ready((&*socket).read(bytes)),
+            Socket::BlockingUnix(socket) => Poll::Ready((&*socket).read(bytes)),
         }
     }
 
@@ -130,10 +134,15 @@ impl Socket {
                     written => return Poll::Ready(written),
                 }
             },
-            Socket::BlockingTcp(socket) => Poll::Ready(blocking((&*socket).write(bytes))),
-            Socket::BlockingUnix(socket) => Poll::Ready(blocking((&*socket).write(bytes))),
+            Socket::BlockingTcp(socket) => Poll::Ready((&*socket).write(bytes)),
+            Socket::BlockingUnix(socket) => Poll::Ready((&*socket).write(bytes)),
         }
     }
+}
+
+/// Whether a signal or the limit of a blocking call ended it.
+fn is_early_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// Turns `WouldBlock`, the error of a socket timeout, into `TimedOut`.
@@ -180,37 +189,58 @@ fn limit_calls(socket: &SockRef<'_>, limit: Option<Duration>) -> io::Result<()> 
 pub(crate) struct Plain {
     shared: Arc<Shared>,
     deadline: Deadline,
-    armed: bool,
+    /// The limit of each call that the socket has.
+    armed: Option<Duration>,
 }
 
 impl Plain {
-    /// On a blocking socket, limits the next call to the time until the deadline.
+    /// On a blocking socket, limits the next call to the time until the deadline or to less.
+    ///
+    /// A limit that is somewhat shorter than the time that is left stays, because most replies come
+    /// early, and a limit costs two system calls.
     fn arm(&mut self) -> io::Result<()> {
-        let limit = match self.shared.socket {
-            Socket::Tcp(_) | Socket::Unix(_) => return Ok(()),
-            Socket::BlockingTcp(_) | Socket::BlockingUnix(_) => self.deadline.remaining(),
+        if !self.shared.socket.is_blocking() {
+            return Ok(());
+        }
+        let left = self.deadline.remaining();
+        let limit = match (left, self.armed) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => None,
+            (Some(left), _) if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
+            (Some(left), Some(armed)) if (left / 2..=left).contains(&armed) => return Ok(()),
+            // The next calls with the same timeout have slightly less time.
+            (Some(left), _) => Some(left - left / 4),
         };
-        if limit.is_some_and(|limit| limit.is_zero()) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        if self.armed || limit.is_some() {
-            limit_calls(&self.shared.socket.raw(), limit)?;
-            self.armed = limit.is_some();
-        }
+        self.limit(limit)
+    }
+
+    fn limit(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        limit_calls(&self.shared.socket.raw(), limit)?;
+        self.armed = limit;
         Ok(())
     }
 
-    /// Polls the socket. Repeats a call that a signal interrupts, with the remaining time.
+    /// Polls the socket. Repeats a call that a signal or its limit ends early, with the remaining
+    /// time.
     fn poll<T>(
         &mut self,
         mut call: impl FnMut(&Socket) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.arm()?;
         loop {
-            self.arm()?;
             match call(&self.shared.socket) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) if is_early_end(&error) => self.arm_exactly()?,
                 polled => return polled,
             }
+        }
+    }
+
+    /// On a blocking socket, limits the next call to the time until the deadline.
+    fn arm_exactly(&mut self) -> io::Result<()> {
+        match self.deadline.remaining() {
+            Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
+            Some(left) if self.shared.socket.is_blocking() => self.limit(Some(left)),
+            _ => Ok(()),
         }
     }
 }
@@ -263,7 +293,7 @@ enum Transport {
 impl Stream {
     fn new(socket: Socket) -> Self {
         let shared = Arc::new(Shared { socket, interrupted: AtomicBool::new(false) });
-        let plain = Plain { shared: shared.clone(), deadline: Deadline::NEVER, armed: false };
+        let plain = Plain { shared: shared.clone(), deadline: Deadline::NEVER, armed: None };
         Stream { transport: Transport::Plain(plain), shared }
     }
 
@@ -279,7 +309,7 @@ impl Stream {
 
     /// Whether a read blocks the calling thread.
     pub(crate) fn is_blocking(&self) -> bool {
-        matches!(self.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
+        self.shared.socket.is_blocking()
     }
 
     /// Whether an idle connection is still usable: the peer has neither closed it nor sent
@@ -399,6 +429,40 @@ mod tests {
         let (written, signals) = with_signals(|| block_on(stream.write_all(&bytes)));
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(signals, Signals::StillComing);
+    }
+
+    #[test]
+    fn limit_of_a_blocking_call_serves_the_next_one_too() {
+        let (mut stream, mut peer) = limited_pair();
+        let mut limit_after = |stream: &mut Stream, left| {
+            stream.set_deadline(Deadline::after(left));
+            std::io::Write::write_all(&mut peer, b"0").unwrap();
+            block_on(stream.read(&mut [0; 1])).unwrap();
+            stream.shared.socket.raw().read_timeout().unwrap()
+        };
+        let hour = Duration::from_secs(3600);
+        let first = limit_after(&mut stream, hour);
+        assert!(first.is_some_and(|limit| limit < hour), "{first:?}");
+        assert_eq!(limit_after(&mut stream, hour - Duration::from_secs(1)), first);
+        assert!(limit_after(&mut stream, hour / 2) < first);
+        assert!(limit_after(&mut stream, 4 * hour) > first);
+    }
+
+    #[test]
+    fn early_end_of_a_blocking_call_is_no_error() {
+        let (mut stream, _peer) = limited_pair();
+        stream.set_deadline(Deadline::after(Duration::from_secs(3600)));
+        #[cfg_attr(not(feature = "tls"), expect(irrefutable_let_patterns))]
+        let Transport::Plain(plain) = &mut stream.transport else { panic!("it is not plain") };
+        let mut calls = 0;
+        let read = plain.poll(|_| {
+            calls += 1;
+            match calls {
+                3 => Poll::Ready(Ok(calls)),
+                _ => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
+            }
+        });
+        assert!(matches!(read, Poll::Ready(Ok(3))), "{read:?}");
     }
 
     #[test]

@@ -45,14 +45,16 @@ mod counted {
     /// The operations in the child's order, and the maximum number of locked instructions of each.
     /// The bounds include one wait for the reply, or two if tokio's readiness was stale. In single
     /// steps, the reply may also arrive before the wait.
-    const BOUNDS: [(&str, usize); 7] = [
+    const BOUNDS: [(&str, usize); 9] = [
         ("nothing", 0),
         ("find_one, async", 48),
         ("insert_one, async", 62),
         ("find_one with a timeout, async", 64),
+        ("find_one of a client with a timeout, async", 64),
         ("find_one, blocking", 28),
         ("insert_one, blocking", 38),
         ("find_one with a timeout, blocking", 28),
+        ("find_one of a client with a timeout, blocking", 28),
     ];
 
     pub(super) fn run() {
@@ -130,6 +132,7 @@ mod counted {
     /// The child's work: each operation of [`BOUNDS`] at full speed first, then [`RUNS`] times
     /// between marks for the parent.
     fn operate(uri: &str) {
+        let timed = format!("{uri}&timeoutMS={}", HOUR.as_millis());
         let document = || RawDocumentBuf::try_from(&doc! { "name": "Mabel" }).unwrap();
         // Background work runs on the worker thread, however long the single steps take.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -140,10 +143,15 @@ mod counted {
         runtime.block_on(async {
             let client = driver::Client::with_uri_str(uri).await.unwrap();
             let coll: driver::Collection<RawDocumentBuf> = client.database("d").collection("c");
+            // All reads find a document.
+            coll.insert_one(document()).await.unwrap();
             watched(async || ()).await;
             watched(async || drop(coll.find_one(doc! {}).await.unwrap())).await;
             watched(async || drop(coll.insert_one(document()).await.unwrap())).await;
             watched(async || drop(coll.find_one(doc! {}).timeout(HOUR).await.unwrap())).await;
+            let client = driver::Client::with_uri_str(&timed).await.unwrap();
+            let coll: driver::Collection<RawDocumentBuf> = client.database("d").collection("c");
+            watched(async || drop(coll.find_one(doc! {}).await.unwrap())).await;
         });
         let client = driver::sync::Client::with_uri_str(uri).unwrap();
         let coll: driver::sync::Collection<RawDocumentBuf> = client.database("d").collection("c");
@@ -153,6 +161,9 @@ mod counted {
         watched(async || drop(coll.find_one(doc! {}).timeout(HOUR).run().unwrap()))
             .now_or_never()
             .unwrap();
+        let client = driver::sync::Client::with_uri_str(&timed).unwrap();
+        let coll: driver::sync::Collection<RawDocumentBuf> = client.database("d").collection("c");
+        watched(async || drop(coll.find_one(doc! {}).run().unwrap())).now_or_never().unwrap();
     }
 
     async fn watched(operation: impl AsyncFn()) {
