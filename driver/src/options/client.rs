@@ -71,7 +71,8 @@ pub struct ClientOptions {
     /// The maximum number of connections in a pool, in use and idle; 0 means no limit. Default:
     /// 100.
     pub max_pool_size: Option<u32>,
-    /// The minimum number of connections that a pool keeps open. Default: 0.
+    /// The minimum number of connections that a pool keeps open. Default: 0. Each command of their
+    /// handshake may take `timeout`, or all together what `connect_timeout` leaves.
     pub min_pool_size: Option<u32>,
     /// The default read concern. Default: the server's.
     pub read_concern: Option<ReadConcern>,
