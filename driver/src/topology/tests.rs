@@ -430,7 +430,8 @@ mod cases {
         options.heartbeat_freq = Some(Duration::from_secs(3600));
         let (deployment, events) = watched(options, runtime.clone());
         let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
-        // Once the monitor waits for its stream, the fail point matches the pool's handshake.
+        // Once the monitor waits for its stream, the fail point matches the pool's handshake, and
+        // perhaps the first measurement of the round-trip time.
         eventually(&runtime, || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
             let connections = status.get_document("connections").unwrap();
@@ -438,10 +439,10 @@ mod cases {
         })
         .await;
         let fault = doc! {
-            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "configureFailPoint": "failCommand", "mode": "alwaysOn",
             "data": { "failCommands": ["hello", "isMaster", "ismaster"], "errorCode": 91 },
         };
-        let _fault = server.fail_point(fault).unwrap();
+        let fault = server.fail_point(fault).unwrap();
         let refused = selected.pool().check_out(soon()).await.err().unwrap();
         assert_eq!(refused.error.code(), Some(91));
         let lost = |event: &SdamEvent| match event {
@@ -451,6 +452,7 @@ mod cases {
             _ => false,
         };
         assert!(events.lock().unwrap().iter().any(lost));
+        drop(fault);
         let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
         selected.pool().check_out(soon()).await.unwrap();
     }
