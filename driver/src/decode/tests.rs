@@ -496,3 +496,20 @@ fn newtypes_of_bson_have_the_expected_names() {
     assert!(others.iter().all(|name| name.starts_with(PRIVATE) && !name.starts_with(RAW)));
     assert!(UUID.starts_with(PRIVATE) && RAW.starts_with(PRIVATE));
 }
+
+#[test]
+fn events_of_change_streams_are_decoded_here() {
+    use crate::change_stream::event::ChangeStreamEvent;
+    let event = bson::serialize_to_vec(&bson::doc! {
+        "_id": { "_data": "8263" },
+        "operationType": "insert",
+        "clusterTime": bson::Timestamp { time: 1, increment: 2 },
+        "wallTime": bson::DateTime::from_millis(5),
+        "fullDocument": { "_id": 1, "name": "Mabel" },
+        "ns": { "db": "db", "coll": "c" },
+        "documentKey": { "_id": 1 },
+    })
+    .unwrap();
+    let decoded = quickly::<ChangeStreamEvent<Document>>(&event);
+    assert!(decoded.is_ok());
+}
