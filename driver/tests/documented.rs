@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A public function, and what was read about it.
+/// A public function as the source shows it.
 #[derive(Debug, Default)]
 struct Function {
     file: String,
@@ -24,7 +24,7 @@ struct Function {
 }
 
 impl Function {
-    /// What stands between the parentheses.
+    /// The text between the parentheses.
     fn arguments(&self) -> &str {
         let after = self.signature.split_once('(').map_or("", |(_, after)| after);
         after.split(") ->").next().unwrap_or_default().trim_end_matches([' ', '{', ')'])

@@ -1,7 +1,7 @@
-//! Operations that something else ends: their timeout, the shutdown of their client, a pool that is
-//! cleared under them. Each family of operations gets the right error, and nothing is lost.
+//! Operations that end early: by their timeout, by the shutdown of their client, or because their
+//! pool is cleared. Each family of operations gets the right error, and nothing is lost.
 //!
-//! All families run at once, on a thread each, while the server holds their commands.
+//! All families run at once, on a thread each, while the server delays their commands.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ on_both_apis! {
     cleared_pool_ends_operations_with_network_errors
 }
 
-/// What becomes of an operation whose connection breaks.
+/// The effect of a broken connection on an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Retry {
     /// It is sent once more.
@@ -34,14 +34,14 @@ enum Retry {
 }
 use Retry::{No, Yes};
 
-/// One operation, prepared so far that it needs no other command.
+/// One operation that needs no other command first.
 struct Family<'a> {
     name: &'static str,
     retry: Retry,
     run: Box<dyn FnOnce() -> Result<()> + Send + 'a>,
 }
 
-/// The commands that the server holds.
+/// The commands that the server delays.
 const COMMANDS: [&str; 20] = [
     "insert",
     "update",
@@ -77,7 +77,7 @@ fn index(number: i32) -> IndexModel {
     IndexModel::builder().keys(doc! { format!("f{number}"): 1 }).build()
 }
 
-/// Every family of operations on `client`. What they need is made by `observed`.
+/// Every family of operations on `client`. The client of `observed` creates their collections.
 fn families<'a, F: Api>(observed: &Observed<F>, client: &'a Client<F>) -> Vec<Family<'a>> {
     let mut families = Vec::new();
     let mut add = |name, retry, run: Box<dyn FnOnce() -> Result<()> + Send + 'a>| {
@@ -154,7 +154,7 @@ fn families<'a, F: Api>(observed: &Observed<F>, client: &'a Client<F>) -> Vec<Fa
     families
 }
 
-/// A replica set whose server holds the commands of one client, that client, and another one.
+/// A replica set with two clients. The server delays the commands of the client `held`.
 struct Ground<F: Api> {
     set: ReplicaSet,
     plain: Observed<F>,
@@ -165,7 +165,7 @@ struct Ground<F: Api> {
 const POOL: u32 = 50;
 
 impl<F: Api> Ground<F> {
-    /// The held client has this timeout, and opens so many connections ahead of time.
+    /// The client `held` has this timeout, and opens its connections in advance.
     fn new(timeout: Option<Duration>, connections: u32) -> Self {
         let set = ReplicaSet::builder().members(1).proxied().start().unwrap();
         let plain = Observed::<F>::of(&set.uri());
@@ -173,7 +173,7 @@ impl<F: Api> Ground<F> {
             options.timeout = timeout;
             options.min_pool_size = Some(connections);
             options.max_pool_size = Some(connections);
-            // Only operations find out what becomes of their connections.
+            // No monitor notices the broken connections before the operations do.
             options.heartbeat_freq = Some(Duration::from_secs(3600));
         });
         eventually("all connections are open", || held.metrics().1 == connections);
@@ -190,8 +190,8 @@ impl<F: Api> Ground<F> {
         }
     }
 
-    /// What became of each family, all of which run at once. `meanwhile` runs when the server has
-    /// all of them.
+    /// Runs all families at once, and returns their results. Calls `meanwhile` once `are_there`
+    /// returns true.
     fn run(
         families: Vec<Family<'_>>,
         are_there: impl Fn() -> bool,
@@ -269,7 +269,7 @@ fn operations_in_flight_outlive_the_shutdown<F: Files>() {
 
 fn operations_that_wait_end_with_the_shutdown<F: Files>() {
     let ground = Ground::<F>::new(None, 1);
-    // A second client prepares what the first cannot, whose only connection is held.
+    // The second client creates the collections, because the first has only one connection.
     let families = families(&ground.plain, &ground.held.client);
     let count = families.len();
     let coll = ground.held.client.database(&ground.plain.name).collection::<Document>("holder");
@@ -291,7 +291,8 @@ fn operations_that_wait_end_with_the_shutdown<F: Files>() {
     eventually("the connection is closed", || ground.held.connections() == (1, 1));
 }
 
-/// A cursor whose reply was lost stays on the server until that ends it: nobody knows its id.
+/// If the reply with a cursor is lost, the cursor stays open until the server ends it, because the
+/// client does not know its id.
 fn cleared_pool_ends_operations_with_network_errors<F: Files>() {
     let ground = Ground::<F>::new(None, POOL);
     let families = families(&ground.plain, &ground.held.client);
