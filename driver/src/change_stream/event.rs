@@ -46,7 +46,7 @@ pub struct ChangeStreamEvent<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub txn_number: Option<i64>,
     /// The `_id` of the document, and its shard key.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "raw::document")]
     pub document_key: Option<Document>,
     /// The changes of an update.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +75,30 @@ pub struct ChangeStreamEvent<T> {
 
 fn none<T>() -> Option<T> {
     None
+}
+
+/// Decodes a document from raw BSON. Otherwise the values in it are decoded from maps such as
+/// `{"$oid": "..."}`, which takes several allocations for each.
+mod raw {
+    use bson::{Document, RawBson};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn document<'de, D>(deserializer: D) -> Result<Option<Document>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        if deserializer.is_human_readable() {
+            return Option::deserialize(deserializer);
+        }
+        match Option::<RawBson>::deserialize(deserializer)? {
+            None | Some(RawBson::Null) => Ok(None),
+            Some(RawBson::Document(document)) => {
+                crate::decode::document(&document).map(Some).map_err(D::Error::custom)
+            }
+            Some(_) => Err(D::Error::custom("it is not a document")),
+        }
+    }
 }
 
 /// The changes of an update in a document.
@@ -146,9 +170,10 @@ impl OperationType {
     }
 }
 
-impl From<String> for OperationType {
-    fn from(name: String) -> Self {
-        match name.as_str() {
+impl OperationType {
+    /// The kind with a variant of its own.
+    fn known(name: &str) -> Option<Self> {
+        Some(match name {
             "insert" => OperationType::Insert,
             "update" => OperationType::Update,
             "replace" => OperationType::Replace,
@@ -157,8 +182,14 @@ impl From<String> for OperationType {
             "rename" => OperationType::Rename,
             "dropDatabase" => OperationType::DropDatabase,
             "invalidate" => OperationType::Invalidate,
-            _ => OperationType::Other(name),
-        }
+            _ => return None,
+        })
+    }
+}
+
+impl From<String> for OperationType {
+    fn from(name: String) -> Self {
+        OperationType::known(&name).unwrap_or(OperationType::Other(name))
     }
 }
 
@@ -170,7 +201,22 @@ impl Serialize for OperationType {
 
 impl<'de> Deserialize<'de> for OperationType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(OperationType::from)
+        struct Name;
+
+        impl serde::de::Visitor<'_> for Name {
+            type Value = OperationType;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a kind of change")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<OperationType, E> {
+                Ok(OperationType::known(name)
+                    .unwrap_or_else(|| OperationType::Other(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Name)
     }
 }
 
