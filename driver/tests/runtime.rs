@@ -56,7 +56,7 @@ const LONG: Duration = Duration::from_secs(20);
 fn assert_ended(error: &Error) {
     assert!(matches!(error.kind(), ErrorKind::RuntimeEnded), "{error:?}");
     assert!(error.to_string().contains("runtime of the client has ended"), "{error}");
-    assert!(error.to_string().contains("make a client in each runtime"), "{error}");
+    assert!(error.to_string().contains("create a client in each runtime"), "{error}");
 }
 
 /// For example a static client in several `#[tokio::test]`s.
