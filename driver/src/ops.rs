@@ -19,6 +19,7 @@ pub(crate) mod session;
 mod aggregate;
 mod bulk_write;
 mod client_bulk_write;
+#[cfg(feature = "conformance")]
 pub(crate) mod count;
 mod count_documents;
 mod create_collection;
