@@ -175,6 +175,33 @@ fn opening_against_waiting_to_open() {
     }
 }
 
+/// The pool is cleared while a connection is being opened. Its opener gets the connection only if
+/// the clear comes later.
+#[test]
+fn opening_against_clear() {
+    model(|| {
+        let pool = Model::new(limits(1, 1));
+        let Granted::Permit(permit) = block_on(pool.ask()) else { panic!("no permit") };
+        let clears = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                pool.clear();
+                pool.ready();
+            })
+        };
+        let was_stale = permit.is_stale();
+        match permit.open() {
+            Ok(held) => {
+                assert!(!was_stale);
+                drop(held);
+            }
+            Err(refusal) => assert_eq!(refusal, Refusal::Paused),
+        }
+        clears.join().unwrap();
+        assert_whole(&pool, 0..=1);
+    });
+}
+
 /// The pool opens a connection for itself while a thread asks for one. The thread gets it, and no
 /// second one is opened.
 #[test]

@@ -57,7 +57,7 @@ impl Shared {
         let asked =
             Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
         match self.runtime().timeout(deadline, asked).await {
-            Ok(Ok((opening, connection))) => Ok(opening.into_use(connection)),
+            Ok(Ok((opening, connection))) => opening.into_use(connection),
             Ok(Err(failed))
                 if !(outlives_asker && failed.error.is_timeout() && deadline.is_over()) =>
             {
@@ -221,13 +221,24 @@ pub(super) struct Opening {
 
 impl Opening {
     /// The connection goes to the caller that opened it.
-    pub(super) fn into_use(mut self, connection: Box<Connection>) -> PooledConnection {
+    ///
+    /// # Errors
+    /// The pool was cleared or closed during the opening. The connection is closed.
+    pub(super) fn into_use(
+        mut self,
+        connection: Box<Connection>,
+    ) -> Result<PooledConnection, CheckOutError> {
         let pool = self.pool.clone();
-        let connection = self.settle(connection, |connection, _, state, waiters, wrap| {
-            state.serve(waiters, &wrap);
-            connection
+        let opened = self.settle(connection, |connection, generation, state, waiters, wrap| {
+            state.into_use(connection, generation, waiters, &wrap)
         });
-        PooledConnection::new(connection, pool)
+        match opened {
+            Ok(connection) => Ok(PooledConnection::new(connection, pool)),
+            Err(obsolete) => {
+                pool.close_obsolete(obsolete);
+                Err(pool.refused(Refusal::Paused))
+            }
+        }
     }
 
     /// The connection goes to the longest waiter or becomes idle. No caller can open another in
@@ -235,12 +246,14 @@ impl Opening {
     pub(super) fn into_idle(mut self, connection: Box<Connection>) {
         let pool = self.pool.clone();
         let now = pool.now();
-        let returned = self.settle(connection, |connection, generation, state, waiters, wrap| {
-            let returned = state.give_back(connection, generation, now, waiters, &wrap);
+        let kept = self.settle(connection, |connection, generation, state, waiters, wrap| {
+            let kept = state.give_back(connection, generation, now, waiters, &wrap);
             state.serve(waiters, &wrap);
-            returned
+            kept
         });
-        pool.returned(returned);
+        if let Err(obsolete) = kept {
+            pool.close_obsolete(obsolete);
+        }
     }
 
     /// Turns the ticket into a connection. `then` decides its owner in the same step.

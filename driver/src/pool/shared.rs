@@ -18,7 +18,7 @@ use super::generation::Generation;
 use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledConnection};
 #[cfg(test)]
 use super::state::Counts;
-use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
+use super::state::{Limits, Obsolete, Offer, Phase, State, Ticket, Why};
 use super::{CheckOutError, Interrupt, PinnedFor};
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -300,16 +300,20 @@ impl Shared {
     #[inline(never)]
     fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {
         let (generation, now) = (connection.generation(), self.now());
-        self.returned(self.step(|state, waiters, wrap| {
+        let kept = self.step(|state, waiters, wrap| {
             state.give_back(connection, generation, now, waiters, &wrap)
-        }));
+        });
+        if let Err(obsolete) = kept {
+            self.close_obsolete(obsolete);
+        }
     }
 
-    pub(super) fn returned(self: &Arc<Self>, returned: Return<Box<Connection>>) {
-        match returned {
-            Return::Kept => {}
-            Return::Stale(connection) => self.lose(connection, ConnectionClosedReason::Stale),
-            Return::Closed(connection) => self.lose(connection, ConnectionClosedReason::PoolClosed),
+    pub(super) fn close_obsolete(self: &Arc<Self>, obsolete: Obsolete<Box<Connection>>) {
+        match obsolete {
+            Obsolete::Stale(connection) => self.lose(connection, ConnectionClosedReason::Stale),
+            Obsolete::Closed(connection) => {
+                self.lose(connection, ConnectionClosedReason::PoolClosed);
+            }
         }
     }
 

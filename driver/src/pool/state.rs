@@ -90,15 +90,12 @@ pub(crate) enum Refusal {
     WaitQueueFull,
 }
 
-/// The result of returning a connection.
+/// A connection that must be closed. It occupies its slot until it is [`lost`](State::lost).
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Return<C> {
-    /// It is idle, or went to the longest waiter.
-    Kept,
-    /// Its generation is old, so it must be closed. It occupies its slot until it is
-    /// [`lost`](State::lost).
+pub(crate) enum Obsolete<C> {
+    /// Its generation is old.
     Stale(C),
-    /// Like `Stale`, because the pool is closed.
+    /// Its pool is closed.
     Closed(C),
 }
 
@@ -296,8 +293,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// The connection of a ticket is open and counts as in use. Returns its generation. The waiters
-    /// must be served in the same step: by [`serve`](Self::serve), or by returning the connection
-    /// at once.
+    /// must be served in the same step: by [`into_use`](Self::into_use), or by returning the
+    /// connection at once.
     pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Generation<S> {
         self.spent(ticket);
         match service {
@@ -308,6 +305,19 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 Generation { number: service.generation, service: Some(id) }
             }
         }
+    }
+
+    /// The connection of a ticket goes to its opener. `Err` if the pool was cleared or closed during
+    /// the opening: connections of an older generation run no operation.
+    pub(crate) fn into_use<T>(
+        &mut self,
+        connection: C,
+        generation: Generation<S>,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) -> Result<C, Obsolete<C>> {
+        self.serve(waiters, wrap);
+        self.current(connection, generation)
     }
 
     fn spent(&mut self, ticket: Ticket) {
@@ -327,7 +337,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// Returns an intact connection that was in use.
+    /// Returns an intact connection that was in use. It becomes idle, or goes to the longest waiter.
     pub(crate) fn give_back<T>(
         &mut self,
         connection: C,
@@ -335,21 +345,25 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         now: Option<Instant>,
         waiters: &mut Waiters<'_, T>,
         wrap: &impl Wrap<C, T>,
-    ) -> Return<C> {
-        if self.phase == Phase::Closed {
-            return Return::Closed(connection);
-        }
-        if self.is_stale(generation) {
-            return Return::Stale(connection);
-        }
+    ) -> Result<(), Obsolete<C>> {
+        let connection = self.current(connection, generation)?;
         if !waiters.is_empty() {
             // There is a waiter, so the value cannot come back.
             let _ =
                 waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
-            return Return::Kept;
+            return Ok(());
         }
         self.lay(connection, generation, now);
-        Return::Kept
+        Ok(())
+    }
+
+    /// The connection, unless it must not be used any more.
+    fn current(&self, connection: C, generation: Generation<S>) -> Result<C, Obsolete<C>> {
+        match self.phase {
+            Phase::Closed => Err(Obsolete::Closed(connection)),
+            _ if self.is_stale(generation) => Err(Obsolete::Stale(connection)),
+            _ => Ok(connection),
+        }
     }
 
     /// A connection that was in use, or was taken out for closing, is closed.

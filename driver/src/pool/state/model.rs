@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toro::{Handoff, Take, Waiters};
 
-use super::{Counts, Generation, Limits, Offer, Refusal, Return, State, Ticket};
+use super::{Counts, Generation, Limits, Obsolete, Offer, Refusal, State, Ticket};
 
 pub(crate) struct Model {
     handoff: Handoff<State<u64, u8>, Granted>,
@@ -105,7 +105,7 @@ impl Model {
         loop {
             match self.ask().await {
                 Granted::Connection(held) => return Ok(held),
-                Granted::Permit(permit) => return Ok(permit.open()),
+                Granted::Permit(permit) => return permit.open(),
                 Granted::ToClose(to_close) => drop(to_close),
                 Granted::Refused(refusal) => return Err(refusal),
             }
@@ -130,10 +130,14 @@ impl Model {
         drop(self.to_close(idle));
     }
 
-    fn returned(self: &Arc<Self>, returned: Return<u64>) {
-        if let Return::Closed(id) | Return::Stale(id) = returned {
-            drop(self.to_close(vec![id]));
-        }
+    /// Closes the connection. Returns the refusal of its opener.
+    fn close_obsolete(self: &Arc<Self>, obsolete: Obsolete<u64>) -> Refusal {
+        let (id, refusal) = match obsolete {
+            Obsolete::Stale(id) => (id, Refusal::Paused),
+            Obsolete::Closed(id) => (id, Refusal::Closed),
+        };
+        drop(self.to_close(vec![id]));
+        refusal
     }
 
     /// The right to open a connection in the background.
@@ -168,17 +172,20 @@ impl Drop for ToClose {
 
 impl Permit {
     /// The connection is open and belongs to its opener.
-    pub(crate) fn open(mut self) -> Held {
+    ///
+    /// # Errors
+    /// The pool was cleared or closed during the opening.
+    pub(crate) fn open(mut self) -> Result<Held, Refusal> {
+        let Some(pool) = self.pool.take() else { return Err(Refusal::Closed) };
         let ticket = self.ticket;
-        let pool = self.pool.take();
-        let generation = Generation { number: ticket.generation, service: None };
-        if let Some(pool) = &pool {
-            pool.step(|state, waiters, wrap| {
-                state.established(ticket, None);
-                state.serve(waiters, &wrap);
-            });
+        let opened = pool.step(|state, waiters, wrap| {
+            let generation = state.established(ticket, None);
+            state.into_use(numbered(ticket), generation, waiters, &wrap)
+        });
+        match opened {
+            Ok(id) => Ok(Held { id, generation: generation(id), pool: Some(pool) }),
+            Err(obsolete) => Err(pool.close_obsolete(obsolete)),
         }
-        Held { id: numbered(ticket), generation, pool }
     }
 
     /// Whether the connection will be stale.
@@ -191,13 +198,15 @@ impl Permit {
     pub(crate) fn open_idle(mut self) {
         let ticket = self.ticket;
         if let Some(pool) = self.pool.take() {
-            let returned = pool.step(|state, waiters, wrap| {
+            let kept = pool.step(|state, waiters, wrap| {
                 let generation = state.established(ticket, None);
-                let returned = state.give_back(numbered(ticket), generation, None, waiters, &wrap);
+                let kept = state.give_back(numbered(ticket), generation, None, waiters, &wrap);
                 state.serve(waiters, &wrap);
-                returned
+                kept
             });
-            pool.returned(returned);
+            if let Err(obsolete) = kept {
+                pool.close_obsolete(obsolete);
+            }
         }
     }
 }
@@ -228,10 +237,12 @@ impl Drop for Held {
             if kept.is_none() {
                 return;
             }
-            let returned = pool.step(|state, waiters, wrap| {
+            let kept = pool.step(|state, waiters, wrap| {
                 state.give_back(self.id, self.generation, None, waiters, &wrap)
             });
-            pool.returned(returned);
+            if let Err(obsolete) = kept {
+                pool.close_obsolete(obsolete);
+            }
         }
     }
 }

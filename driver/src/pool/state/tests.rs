@@ -45,7 +45,11 @@ fn no_order_loses_connections_or_wake_ups() {
                 5..=6 if !held.is_empty() => drop(held.swap_remove(random.usize(..held.len()))),
                 7 if !held.is_empty() => held.swap_remove(random.usize(..held.len())).lose(),
                 8..=9 if !permits.is_empty() => {
-                    held.push(permits.swap_remove(random.usize(..permits.len())).open());
+                    let permit = permits.swap_remove(random.usize(..permits.len()));
+                    let is_stale = permit.is_stale();
+                    let opened = permit.open();
+                    assert_eq!(opened.is_err(), is_stale, "seed {seed}");
+                    held.extend(opened);
                 }
                 10 if !permits.is_empty() => {
                     drop(permits.swap_remove(random.usize(..permits.len())))
@@ -136,7 +140,7 @@ fn waiters_are_served_in_order() {
         }
         first = match asks[served].as_mut().poll(&mut cx) {
             Poll::Ready(Granted::Connection(held)) => Some(held),
-            Poll::Ready(Granted::Permit(permit)) => Some(permit.open()),
+            Poll::Ready(Granted::Permit(permit)) => Some(permit.open().unwrap()),
             _ => panic!("{served} was not served"),
         };
         // A newcomer does not overtake either.
@@ -234,8 +238,8 @@ fn services_have_their_own_generations() {
         };
         let (a, b) = (open(state, waiters, 'a'), open(state, waiters, 'b'));
         let in_use = open(state, waiters, 'a');
-        assert_eq!(state.give_back(1, a, None, waiters, &wrap), Return::Kept);
-        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.give_back(1, a, None, waiters, &wrap), Ok(()));
+        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Ok(()));
         assert_eq!(state.clear_service('a'), [1]);
         assert_eq!(state.counts(), Counts { total: 3, idle: 1, pending: 0 });
         state.lost(a, waiters, &wrap);
@@ -247,15 +251,15 @@ fn services_have_their_own_generations() {
         );
         let newer = open(state, waiters, 'a');
         assert!(!state.is_stale(newer));
-        assert_eq!(state.give_back(3, in_use, None, waiters, &wrap), Return::Stale(3));
+        assert_eq!(state.give_back(3, in_use, None, waiters, &wrap), Err(Obsolete::Stale(3)));
         state.lost(in_use, waiters, &wrap);
-        assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Ok(()));
         assert_eq!(
             state.ask(None, waiters, &wrap),
             Some(Offer::Connection { connection: 4, idle_too_long: false })
         );
         state.lost(newer, waiters, &wrap);
-        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Ok(()));
         assert!(state.services.keys().eq(['b'].iter()));
         assert_eq!(state.counts(), Counts { total: 1, idle: 1, pending: 0 });
     });
@@ -279,10 +283,7 @@ fn expired_connections_are_removed_from_the_bottom() {
             .collect();
         for (i, generation) in generations.iter().enumerate() {
             let back = at(i as u64 * 5);
-            assert_eq!(
-                state.give_back(i as u32, *generation, Some(back), waiters, &wrap),
-                Return::Kept
-            );
+            assert_eq!(state.give_back(i as u32, *generation, Some(back), waiters, &wrap), Ok(()));
         }
         assert_eq!(state.expire(at(11)), [0]);
         assert_eq!(state.counts(), Counts { total: 3, idle: 2, pending: 0 });
@@ -311,7 +312,7 @@ fn connection_idle_for_two_ticks_is_checked() {
         };
         let generation = state.established(ticket, None);
         for (ticks, idle_too_long) in [(0, false), (1, false), (2, true), (3, true)] {
-            assert_eq!(state.give_back(1, generation, None, waiters, &wrap), Return::Kept);
+            assert_eq!(state.give_back(1, generation, None, waiters, &wrap), Ok(()));
             for _ in 0..ticks {
                 assert!(state.expire(Instant::now()).is_empty());
             }

@@ -247,3 +247,83 @@ async fn late_socket_does_not_mark_the_server_as_failed() {
     // It is reported to the deployment as overload, which clears no pool.
     assert_eq!(*reported.lock().unwrap(), [(Stage::Connect, true)]);
 }
+
+fn closed_reason(event: &CmapEvent) -> Option<cmap::ConnectionClosedReason> {
+    match event {
+        CmapEvent::ConnectionClosed(closed) => Some(closed.reason),
+        _ => None,
+    }
+}
+
+/// The pool was cleared while the connection of `got` was being opened.
+fn assert_refused_after_clear(bench: &Bench, got: Result<PooledConnection, CheckOutError>) {
+    let CheckOutError { error, stage, .. } = got.err().expect("its generation is old");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{error:?}");
+    assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(0, 0, 0)));
+    let events = bench.events.lock().unwrap();
+    let reasons: Vec<_> = events.iter().filter_map(reason).collect();
+    let closed: Vec<_> = events.iter().filter_map(closed_reason).collect();
+    assert_eq!(reasons, [ConnectionCheckoutFailedReason::ConnectionError]);
+    assert_eq!(closed, [cmap::ConnectionClosedReason::Stale]);
+}
+
+/// A connection of an older generation serves no operation, although its opening succeeds.
+#[tokio::test]
+async fn opening_of_an_old_generation_serves_no_caller() {
+    for ready_again in [false, true] {
+        let server = Standalone::start().unwrap();
+        let bench = bench(Runtime::current().unwrap(), &server, patient);
+        server.pause().unwrap();
+        let mut ask = pin!(bench.pool.check_out(Deadline::NEVER));
+        look(ask.as_mut()).await;
+        bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+        if ready_again {
+            bench.pool.ready();
+        }
+        server.resume().unwrap();
+        assert_refused_after_clear(&bench, ask.await);
+    }
+}
+
+#[test]
+fn blocking_opening_of_an_old_generation_serves_no_caller() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::blocking().unwrap(), &server, patient);
+    server.pause().unwrap();
+    let got = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while bench.count(is_created) == 0 {
+                std::thread::yield_now();
+            }
+            bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+            server.resume().unwrap();
+        });
+        block_on(bench.pool.check_out(Deadline::NEVER))
+    });
+    assert_refused_after_clear(&bench, got);
+}
+
+/// The same for a connection that the pool opens for itself.
+#[tokio::test]
+async fn populating_of_an_old_generation_keeps_no_connection() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, |options| {
+        patient(options);
+        options.min_pool_size = Some(1);
+    });
+    server.pause().unwrap();
+    let until = async |done: &dyn Fn() -> bool| {
+        let wait = async {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens");
+    };
+    until(&|| bench.count(is_created) == 1).await;
+    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    server.resume().unwrap();
+    until(&|| bench.pool.counts().total == 0).await;
+    let closed: Vec<_> = bench.events.lock().unwrap().iter().filter_map(closed_reason).collect();
+    assert_eq!(closed, [cmap::ConnectionClosedReason::Stale]);
+}
