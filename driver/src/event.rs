@@ -1,9 +1,9 @@
 //! Events of a client, for the handlers in its [options](crate::options::ClientOptions).
 //!
 //! A handler is a function, a type that implements [`HandleEvent`], a queue or a channel. Without a
-//! handler no event is created. A function is called on the thread that caused the event and delays
-//! it, so it should return quickly. A panic in it loses only that event: the panic hook reports it,
-//! and the client continues.
+//! handler no event is created. A function is called on the thread that caused the event (for the
+//! events of [`sdam`] possibly on another) and delays it, so it should return quickly. A panic in
+//! it loses only that event: the panic hook reports it, and the client continues.
 
 pub mod cmap;
 pub mod command;

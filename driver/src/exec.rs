@@ -9,11 +9,11 @@
 //! | question | file |
 //! |---|---|
 //! | what is an operation, and what is its target? | `operation.rs` |
-//! | which connection does a cursor stay with? | `pinned_to.rs` |
+//! | what is a cursor or a transaction pinned to? | `pinned_to.rs` |
 //! | which fields does every command have? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
 //! | how long may it take, and what is `maxTimeMS`? | `timeout.rs` |
-//! | what is retried, and which error is returned? | `retry.rs`, as a value |
+//! | what is retried, and which error is returned? | `retry.rs`; classes: `operation.rs` |
 //! | what does a reply contain, and which errors? | `header.rs`, `failure.rs`, `reply.rs` |
 //! | which events and spans are there? | `command_monitor.rs`, `telemetry.rs` |
 //! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |

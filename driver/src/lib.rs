@@ -1,4 +1,13 @@
-//! A MongoDB client for replica sets, with an async and a blocking API.
+//! A MongoDB client with an async and a blocking API, for replica sets, sharded clusters, single
+//! servers and load balancers of MongoDB 4.2 or later.
+//!
+//! ```toml
+//! [dependencies]
+//! driver = { path = "...", features = ["dns", "tls"] } # for `mongodb+srv` and TLS
+//! ```
+//!
+//! It needs Rust 1.95 and a Unix system; it is tested on Linux. The async API runs on tokio; the
+//! blocking one needs no runtime. Documents are those of `bson` 3, which is [`driver::bson`](bson).
 //!
 //! ```no_run
 //! use driver::Client;
@@ -17,6 +26,24 @@
 //! deployment in the background and has a connection pool for each server. Dropping the last handle
 //! ends the monitors and closes the sockets.
 //!
+//! # Where to find
+//!
+//! | module | content |
+//! |---|---|
+//! | [`collection`], [`database`], [`client`] | the handles and their methods |
+//! | [`ops`] | the operations and their options |
+//! | [`options`] | the connection string, credentials, TLS, concerns, read preferences |
+//! | [`session`] | sessions and transactions |
+//! | [`change_stream`] | notifications of changes |
+//! | [`gridfs`] | files |
+//! | [`request`] | several operations on one connection |
+//! | [`event`] | events of commands, connections and monitoring |
+//! | [`sync`] | the blocking API |
+//! | [`overload`] | overloaded servers |
+//! | [`migrating`] | the differences to the official crate |
+//!
+//! Client-side encryption and authentication by MONGODB-AWS, MONGODB-OIDC and GSSAPI are missing.
+//!
 //! # Two APIs
 //!
 //! Operations of [`Client`] run on tokio, with `.await`. Operations of [`sync::Client`] block the
@@ -32,9 +59,10 @@
 //!
 //! The client retries reads and retryable writes once when a connection breaks or the primary
 //! changes (`retryReads`, `retryWrites`). With a `timeout`, it retries until the timeout expires.
-//! After that the error is returned. An insert can always be retried safely: give the document its
-//! `_id` before the first attempt, and treat [`is_duplicate_key`](Error::is_duplicate_key) as
-//! success. The example `mabel` does so while the primary is killed.
+//! After that the error is returned. An insert can be retried safely if `_id` is the only unique
+//! index: give the document its `_id` before the first attempt, and treat
+//! [`is_duplicate_key`](Error::is_duplicate_key) as success. The example `mabel` does so while the
+//! primary is killed.
 //!
 //! # Cancellation and timeouts
 //!
@@ -48,18 +76,18 @@
 //! and the session are lost only if the drain takes longer, the reply has more than 16 MiB, or the
 //! connection breaks.
 //!
-//! A connection that is being opened for a dropped operation is completed for the next caller, if
-//! `connectTimeoutMS` bounds that. A write whose future was dropped may or may not be applied, as
+//! A connection that is being opened for a dropped operation is completed for the next caller,
+//! unless `connectTimeoutMS` is 0. A write whose future was dropped may or may not be applied, as
 //! after a lost connection.
 //!
 //! An overloaded server refuses commands before it starts them. The client waits and sends them
 //! again. The page [`overload`] explains what a program should do.
 //!
-//! Each operation has one deadline. It comes from the operation's own `timeout`, or else from that
-//! of its collection, its database or the client (`timeoutMS`). The deadline covers server
-//! selection, checkout, sending and receiving. Without a timeout, each stage has its own limit:
-//! `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS` (none by default: the wait for a
-//! connection or for the permit to open one) and `connectTimeoutMS` (10 s).
+//! Each operation has one deadline: its own `timeout`, or else the timeout of its collection, its
+//! database or the client (`timeoutMS`), in this order. The deadline covers server selection,
+//! checkout, sending and receiving. Without a timeout, each stage has its own limit:
+//! `serverSelectionTimeoutMS` (30 s), `connectTimeoutMS` (10 s), `waitQueueTimeoutMS` (no limit by
+//! default) for the wait for a connection, and `socketTimeoutMS` (no limit by default).
 //!
 //! # Server selection
 //!
@@ -70,8 +98,14 @@
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! Names, builders and options are the same: replace the crate name. The page [`migrating`] lists
-//! the differences and the missing features.
+//! Names, builders and options are the same. With this line no `use` line changes:
+//!
+//! ```toml
+//! mongodb = { package = "driver", path = "...", features = ["dns", "tls"] }
+//! ```
+//!
+//! By default, the official crate has TLS and `mongodb+srv`, and uses `bson` 2. The page
+//! [`migrating`] lists the differences and the missing features.
 //!
 //! # Warnings
 //!

@@ -1,12 +1,21 @@
 //! Moving from the official `mongodb` crate: the differences, and the missing features.
 //!
-//! Names, builders and options are the same in both crates: replace the crate name. The tables list
-//! the exceptions, one difference per row.
+//! Names, builders and options are the same in both crates. Most programs that use `bson` 3 need
+//! only this line, with which no `use` line changes:
+//!
+//! ```toml
+//! mongodb = { package = "driver", path = "...", features = ["dns", "tls"] }
+//! ```
+//!
+//! The tables list the exceptions, one difference per row.
 //!
 //! # Differences
 //!
 //! | official crate | this crate |
 //! |---|---|
+//! | `bson` 2 by default, or `bson` 3 with a feature | `bson` 3, as [`driver::bson`](crate::bson) |
+//! | `rustls-tls` and `dns-resolver` are on by default | `tls` and `dns` are off by default: add `features = ["tls", "dns"]` for Atlas |
+//! | `sync`, `snappy-compression`, `socks5-proxy` and so on | `sync` is always available; the other [features](crate#features) are `snappy`, `socks5` and so on |
 //! | `match *error.kind { .. }` | `match error.kind() { .. }`, and methods: `is_duplicate_key`, `is_timeout`, `is_network`, `has_label` |
 //! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
 //! | `Error::labels()` is a set | a slice; [`contains_label`](crate::error::Error::contains_label) looks one up |
@@ -40,9 +49,6 @@
 //! | no methods for `collMod` and `renameCollection` | [`Database::modify_collection`](crate::database::Database::modify_collection), [`Collection::rename`](crate::collection::Collection::rename) |
 //! | operations are in `action` | in [`ops`](crate::ops), and also in [`action`](crate::action) |
 //! | `Client::with_options(options)?` needs a runtime | the same; [`sync::Client`](crate::sync::Client) needs none |
-//! | `sync` is a feature | always available |
-//! | `bson` 2, or `bson` 3 with a feature | `bson` 3, as [`driver::bson`](crate::bson) |
-//! | `rustls-tls`, `snappy-compression` and so on | [features](crate#features) `tls`, `snappy` and so on; `mongodb+srv://` needs `dns` |
 //! | a dropped future can close its connection | the connection is reused, within [limits](crate#cancellation-and-timeouts) |
 //! | `atlas_search` is always available | it needs the feature `atlas-search` |
 //! | no `maxPoolSize=0` and no `waitQueueTimeoutMS` | both are supported |

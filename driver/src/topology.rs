@@ -8,6 +8,7 @@
 //! | what are the consequences of a change? | `transition.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error change about its server? | `failure.rs` |
+//! | which of the suitable servers gets it? | `snapshot.rs` (`select`) |
 //! | what if an operation meets a deposed primary first? | `stale_primary_recheck.rs` |
 //! | what if a deposed primary hangs? | `stale_primary.rs` |
 //! | who delivers the events? | `publisher.rs` |

@@ -19,11 +19,39 @@ fn named(quoted: &str) -> Option<(&str, &str)> {
     quoted.split_once("::").filter(|(path, _)| path.ends_with(".rs"))
 }
 
-/// Whether `code` has a test of this name. Programs without a test harness list their tests as
-/// strings.
+/// Whether `code` runs a test of this name: a function with a test attribute, an entry of
+/// `on_both_apis!`, or an entry of a program's own list of tests.
 fn has_test(code: &str, name: &str) -> bool {
-    ["(", "<"].iter().any(|end| code.contains(&format!("fn {name}{end}")))
-        || code.contains(&format!("\"{name}\""))
+    is_attributed(code, name) || is_on_both_apis(code, name) || is_listed(code, name)
+}
+
+/// Whether the function has an attribute such as `#[test]` or `#[tokio::test(..)]`.
+fn is_attributed(code: &str, name: &str) -> bool {
+    let lines: Vec<&str> = code.lines().map(str::trim).collect();
+    let starts = ["(", "<"].map(|end| format!("fn {name}{end}"));
+    let functions = (0..lines.len()).filter(|&i| starts.iter().any(|s| lines[i].contains(s)));
+    functions.into_iter().any(|i| {
+        let above = lines[..i].iter().rev();
+        let mut above = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        above.any(|line| {
+            let path = line.trim_start_matches("#[").split(['(', ']']).next().unwrap_or_default();
+            path == "test" || path.ends_with("::test")
+        })
+    })
+}
+
+/// Whether a list `on_both_apis! { .. }` has the name.
+fn is_on_both_apis(code: &str, name: &str) -> bool {
+    code.split("on_both_apis! {").skip(1).any(|list| {
+        let list = list.split('}').next().unwrap_or_default();
+        list.split([';', ' ', '\n']).any(|entry| entry == name)
+    })
+}
+
+/// Whether a list of a program without a test harness has the name, as `("name", function)` or
+/// `name: "name"`.
+fn is_listed(code: &str, name: &str) -> bool {
+    code.contains(&format!("(\"{name}\", ")) || code.contains(&format!("name: \"{name}\""))
 }
 
 #[test]
@@ -50,9 +78,28 @@ fn every_guarantee_names_existing_tests() {
 
 #[test]
 fn tests_are_found_by_their_whole_name() {
-    let code = "fn one_more() {}\nfn generic<F>() {}\n(\"listed\", run)";
-    assert!(has_test(code, "one_more") && has_test(code, "generic") && has_test(code, "listed"));
+    let code = "\
+        #[test]\n// Why.\nfn one_more() {}\n\
+        #[tokio::test(flavor = \"multi_thread\")]\nasync fn on_tokio() {}\n\
+        on_both_apis! {\n    generic\n    ended;\n}\nfn generic<F>() {}\n\
+        (\"listed\", run)\nRole { name: \"played\", play }";
+    for name in ["one_more", "on_tokio", "generic", "ended", "listed", "played"] {
+        assert!(has_test(code, name), "{name}");
+    }
     assert!(!has_test(code, "one"));
+}
+
+#[test]
+fn functions_that_do_not_run_are_no_tests() {
+    let code = "#[test]\nfn test() {}\n\nfn helper() {}\n\nfn generic<F>() {}\n\
+        #[expect(test)]\nfn other() {}\nlet text = \"quoted\";";
+    for name in ["helper", "generic", "other", "quoted"] {
+        assert!(!has_test(code, name), "{name}");
+    }
+}
+
+#[test]
+fn promises_are_read_with_their_tests() {
     let promise = "# Page\n\n- A promise.\n  `a/b.rs::c`\n\n## Next\n";
     assert_eq!(promises(promise), [("A promise.", vec![("a/b.rs", "c")])]);
 }

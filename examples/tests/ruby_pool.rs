@@ -6,7 +6,7 @@ use examples::virtual_time::{Clock, End, simulate};
 const SECONDS: u64 = 20_000;
 
 #[test]
-fn signal_wastes_seven_to_eight_percent_of_checkouts() {
+fn signal_leaves_sockets_unused_for_seven_to_eight_percent() {
     for threads in [11, 12, 15, 20, 30, 50, 100, 200, 300] {
         for seed in 1..=3 {
             let percent = run(Design::Signal, threads, SECONDS, seed).unused * 100.0;
@@ -19,7 +19,7 @@ fn signal_wastes_seven_to_eight_percent_of_checkouts() {
 }
 
 #[test]
-fn broadcast_wastes_nothing_from_thirty_threads_on() {
+fn broadcast_leaves_none_unused_from_thirty_threads_on() {
     for threads in [30, 50, 100, 300] {
         let percent = run(Design::Broadcast, threads, SECONDS, 1).unused * 100.0;
         assert!(percent < 0.1, "{threads} threads: {percent:.3} %");
@@ -27,7 +27,7 @@ fn broadcast_wastes_nothing_from_thirty_threads_on() {
 }
 
 #[test]
-fn hand_off_wastes_nothing_from_fifteen_threads_on() {
+fn hand_off_leaves_none_unused_from_fifteen_threads_on() {
     for threads in [15, 20, 30, 50, 100, 300] {
         for seed in 1..=3 {
             let percent = run(Design::HandOff, threads, SECONDS, seed).unused * 100.0;

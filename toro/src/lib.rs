@@ -57,8 +57,9 @@
 //! # Fairness
 //!
 //! Waiters are served in order of arrival. A release hands the permit or lock to the oldest waiter,
-//! and newcomers cannot overtake. So a contended release waits for a task to be scheduled.
-//! [`Lock::barging`] and [`Semaphore::barging`] let a bounded number of newcomers go first.
+//! and newcomers cannot overtake. So after a contended release the lock is idle until the waiter's
+//! task runs. [`Lock::barging`] and [`Semaphore::barging`] let a bounded number of newcomers go
+//! first.
 //!
 //! # Cancel safety
 //!
@@ -90,8 +91,8 @@
 //!
 //! Guards release during a panic, and nothing is ever poisoned. A waker that panics does not stop
 //! the wakers after it. All are woken, then the first panic resumes in the caller. If the panic
-//! would lose a value that the caller has just received, it is swallowed instead. The same holds
-//! for a waker that panics when it is dropped.
+//! would lose a value that the caller has just received, the panic is swallowed. The same holds for
+//! a waker that panics when it is dropped.
 //!
 //! Otherwise this crate panics in two cases: a [`Wait`] is polled after it has returned, or a wait
 //! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.

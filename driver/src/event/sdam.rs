@@ -1,7 +1,7 @@
 //! Events of discovery and monitoring (specification "SDAM Logging and Monitoring").
 //!
-//! The events of one client come one at a time and in order, on the thread or task that caused
-//! them.
+//! The events of one client come one at a time and in order. A function is called on the thread
+//! that caused the event, or on the one that is still delivering earlier events.
 
 use std::sync::Arc;
 use std::time::Duration;

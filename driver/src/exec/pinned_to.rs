@@ -1,6 +1,9 @@
-//! The target of the later commands of a cursor or a transaction: the server of the first command.
-//! Behind a load balancer they also use the same connection, because another connection may lead to
-//! another server (specification "Load Balancers", section "Connection Pinning").
+//! The target of the later commands of a cursor or a transaction.
+//!
+//! A cursor is pinned to its server. A transaction is pinned to its mongos; in a replica set it has
+//! no pin and goes to the primary. Behind a load balancer both are also pinned to their connection,
+//! because another connection may lead to another server (specification "Load Balancers", section
+//! "Connection Pinning").
 //!
 //! The connection is pinned like that of a request (`pool/pins.rs`). It counts as checked out until
 //! the last clone of the pin is dropped.

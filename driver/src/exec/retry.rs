@@ -2,6 +2,18 @@
 //!
 //! After each failed attempt, [`RetryState::decide`] returns the next step as a value. The executor
 //! performs the [`Decision`] and decides nothing itself.
+//!
+//! | class | is retried after |
+//! |---|---|
+//! | `Read`, with `retryReads` | an unreachable server; the codes of [`codes::is_retryable_read`] |
+//! | `Write`, with `retryWrites` | errors with the label `RetryableWriteError` |
+//! | `TransactionEnd` | errors with the label `RetryableWriteError` |
+//! | any, even `Never` | overload errors with the label `RetryableError` |
+//!
+//! Overload errors need `retryReads` or `retryWrites` too, according to the [`Effect`] of the
+//! operation; commits and aborts need neither. Unacknowledged writes are never retried. There is
+//! one retry, or with `timeoutMS` any number until it expires. Once one attempt met an overloaded
+//! server, there are at most `maxAdaptiveRetries` retries in all.
 
 use std::time::{Duration, Instant};
 

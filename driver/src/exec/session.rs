@@ -2,10 +2,11 @@
 //! takes from the reply.
 //!
 //! The executor has no rules for sessions. It calls the [`Participant`] at a few points:
-//! [`join`](Participant::join) before anything is sent, [`prepare`](Participant::prepare) and
-//! [`fields`](Participant::fields) for each command, [`begin`](Participant::begin) when the command
-//! is sent, [`on_reply`](Participant::on_reply) for a reply, and
-//! [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) after a failure.
+//! [`join`](Participant::join) before anything is sent, [`govern`](Participant::govern) for the
+//! target and the concerns, [`on_checked_out`](Participant::on_checked_out) with the connection,
+//! [`prepare`](Participant::prepare) and [`fields`](Participant::fields) for each command,
+//! [`begin`](Participant::begin) when it is sent, [`on_reply`](Participant::on_reply) for a reply,
+//! and [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) after a failure.
 //!
 //! | the rules of | are in |
 //! |---|---|
@@ -148,7 +149,8 @@ impl<'c, 's> Participant<'c, 's> {
         Ok(Participant { session, implicit, txn_number: None, role })
     }
 
-    /// Whether the operation belongs to a transaction, so that it is not retried.
+    /// Whether the operation belongs to a transaction, so that it is retried only after overload
+    /// errors.
     pub(super) fn is_inside_transaction(&self) -> bool {
         matches!(self.role, Role::Inside { .. })
     }

@@ -13,9 +13,11 @@
 /// - `= (statement "wireName")`: a field of the command's statement, such as of one entry of
 ///   `updates`.
 /// - `= (fn write)`: `write(&options, body)` writes it.
-/// - Without `=`: not a field. The operation or the executor reads the option. The executor reads
-///   `selection_criteria`, `read_concern`, `write_concern`, `max_time`, `max_await_time`,
-///   `cursor_type`, `timeout_mode`, `raw_data` and `timeout`. Every operation has `timeout`.
+/// - Without `=`: not a field here. The operation reads the option itself, or `ops/command.rs` does
+///   (`Settings`). There `selection_criteria`, `read_concern`, `write_concern` and `max_time` go to
+///   the executor, `raw_data` becomes a field for servers that know it, and `max_await_time`,
+///   `cursor_type`, `timeout_mode` and `timeout` determine the time limits. Every operation has
+///   `timeout`.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -151,11 +153,15 @@ pub(crate) use options;
 /// Implements `.await` for the async API, `.run()` for the blocking one, and
 /// [`Operation`](crate::ops::Operation) for both.
 ///
-/// The syntax is `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` is the API, and
-/// `handle` is the field with the operation's collection, database or client. The operation has the
-/// fields `options` and `session`. An operation that opens a cursor has its kind of session after
-/// `F`, and the outputs `Cursor<Item; F>` and, for whole batches, `Batches<F>`. An operation that
-/// reads its cursor to the end can have any output.
+/// - `[generics] Operation<'a, Args; F> -> Output, on handle`: most operations. `F` is the API, and
+///   `handle` is the field with the collection, the database or the client. The operation has the
+///   fields `options` and `session`.
+/// - `[generics] Operation<'a, Args; F, Session> -> Cursor<Item; F>`: opens a cursor. `Session` is
+///   its kind of session. With `, Batches<F>` it can also return a cursor of whole batches.
+/// - `[generics] Operation<'a, Args; F, Session> -> Output`: reads its cursor to the end.
+/// - `@parts [generics] Operation, 'a, handle`: implements only `Parts`, the access to the handle,
+///   the options and the session. The first form includes it. The others do not, so that one `impl`
+///   serves all kinds of session.
 macro_rules! operation {
     (
         [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F>
