@@ -5,7 +5,7 @@
 //! request. A measurement alone never changes the server description. A requested check that fails
 //! ends the watch, and the first check of the next watch answers the request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::monitor::{Monitor, MonitorConnection};
 use crate::deadline::Deadline;
@@ -14,12 +14,17 @@ use crate::handshake::HelloReply;
 use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Connection;
 
+/// The time from the first reply of the stream to the first measurement. A program that ends sooner
+/// opens no second connection. Until the measurement the minimum is zero.
+const FIRST_MEASUREMENT: Duration = Duration::from_millis(100);
+
 impl Monitor {
-    /// Measures at once and in each interval, and answers, until a wanted check fails.
+    /// Measures soon and then in each interval, and answers, until a wanted check fails.
+    ///
     pub(super) async fn probe(&self) {
         let checks = self.server.checks();
         let mut connection = None;
-        let mut due = Deadline::at(Instant::now());
+        let mut due = Deadline::at(Instant::now() + FIRST_MEASUREMENT);
         let mut last = Instant::now();
         loop {
             let wanted = self.runtime().timeout(due, checks.refresh_wanted()).await.is_ok();
