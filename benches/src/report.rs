@@ -294,9 +294,9 @@ impl Report {
             let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, best.name);
             Some(Bar { label: cell.name.clone(), value: ratio, note, tone })
         };
-        // The other cells would hide them.
-        let held = |cell: &&Cell| !cell.verdicts.is_empty();
-        let all = !self.cells.iter().any(|cell| held(&cell));
+        // Cells without bounds would hide the others.
+        let bounded = |cell: &&Cell| !cell.verdicts.is_empty();
+        let all = !self.cells.iter().any(|cell| bounded(&cell));
         Bars {
             title: self.title.clone(),
             axis: format!(
@@ -307,7 +307,7 @@ impl Report {
             ),
             line: 1.0,
             longest: 2.0,
-            bars: self.cells.iter().filter(|cell| all || held(cell)).filter_map(bar).collect(),
+            bars: self.cells.iter().filter(|cell| all || bounded(cell)).filter_map(bar).collect(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Table {
     }
 }
 
-/// Whether a cell reads as a number: its first word does.
+/// Whether the first word of a cell is a number.
 fn is_number(cell: &str) -> bool {
     cell.split_whitespace().next().is_some_and(|word| word.parse::<f64>().is_ok())
 }

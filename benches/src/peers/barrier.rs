@@ -4,7 +4,7 @@ use std::future::Future;
 
 /// A reusable barrier.
 pub trait Barrier: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// A barrier for this many tasks.
     fn new(parties: usize) -> Self;

@@ -7,7 +7,7 @@ pub type Picture = [u64; 32];
 
 /// The cell that holds the value.
 pub trait Board: Send + Sync + 'static {
-    /// The implementation.
+    /// The name of the implementation.
     const NAME: &'static str;
     /// A cell with this value.
     fn new(picture: Picture) -> Self;

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 /// A counter behind a lock, and a way to wait until it has changed.
 pub trait Condition: Send + Sync + 'static {
-    /// The crates, by the one that keeps the waiters.
+    /// The name of the crate that keeps the waiters.
     const NAME: &'static str;
     /// A counter of zero, without waiters.
     fn new() -> Self;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Wakes all current waiters.
 pub trait Bell: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// A bell without waiters.
     fn new() -> Self;
@@ -19,7 +19,7 @@ pub trait Bell: Send + Sync + 'static {
 
 /// A flag. Nobody waits while it is set.
 pub trait Flag: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// A flag that is set.
     fn new_set() -> Self;

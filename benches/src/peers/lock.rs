@@ -14,7 +14,7 @@ pub enum Order {
 
 /// A lock around a counter.
 pub trait Lock: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// Whether newcomers may overtake.
     const ORDER: Order;

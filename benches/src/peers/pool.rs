@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// A pool of a fixed size.
 pub trait Pool: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// Waits for a connection. Dropping the returned value returns it.
     fn check_out(&self) -> impl Future<Output = Result<impl Send, impl Debug + Send>> + Send;

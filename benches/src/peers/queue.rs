@@ -26,7 +26,7 @@ pub type Ends<const WORDS: usize, Q> =
 
 /// A queue of items of `WORDS` times eight bytes.
 pub trait Queue<const WORDS: usize>: Sized + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// The producer's end.
     type Producer: Send + Sync + 'static;

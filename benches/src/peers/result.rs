@@ -4,7 +4,7 @@ use std::future::Future;
 
 /// A cell with a value.
 pub trait Settled: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// A cell that holds `value`.
     fn new_set(value: u64) -> Self;
@@ -63,7 +63,7 @@ impl Settled for Asyncband {
     const NAME: &'static str = "asyncband";
     fn new_set(value: u64) -> Self {
         let (completer, completion) = asyncband::completion::new();
-        assert!(completer.complete(value).is_ok(), "somebody observes it");
+        assert!(completer.complete(value).is_ok(), "the completion exists");
         Self(completion)
     }
     #[inline]

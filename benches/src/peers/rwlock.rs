@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 /// A lock around a counter, shared by readers.
 pub trait RwLock: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// A free lock.
     fn new() -> Self;

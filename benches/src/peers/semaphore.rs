@@ -5,7 +5,7 @@ use std::future::Future;
 
 /// A semaphore whose `acquire` takes one permit.
 pub trait Semaphore: Send + Sync + 'static {
-    /// The crate.
+    /// The name of the crate.
     const NAME: &'static str;
     /// Whether newcomers may overtake.
     const ORDER: Order;

@@ -108,8 +108,8 @@ pub fn waits<P: Pool>(
     })
 }
 
-/// The longest wait as a multiple of the FIFO mean, and the futile wake-ups per thousand checkouts,
-/// over this many rounds.
+/// Two figures, measured in `rounds` rounds: the longest wait, divided by the wait in a pool that
+/// serves the oldest waiter first ([`Waits::fifo`]); and the futile wake-ups per thousand checkouts.
 pub fn fairness<P: Pool>(
     runtime: &Runtime,
     pool: &Arc<P>,

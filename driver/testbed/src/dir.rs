@@ -86,7 +86,7 @@ impl Dir {
     }
 
     /// Removes the folder, except the logs to keep.
-    pub(crate) fn dispose(&self) {
+    pub(crate) fn remove(&self) {
         // A forked child has a copy of this value, but the folder belongs to the parent.
         if self.owner != std::process::id() || self.gone.swap(true, Ordering::Relaxed) {
             return;
@@ -111,7 +111,7 @@ impl Dir {
 
     /// Removes the folder of servers that failed to start, and adds the path of their logs to
     /// `error`. The servers must have ended.
-    pub(crate) fn bury(self, error: Error) -> Error {
+    pub(crate) fn clean_up_after(self, error: Error) -> Error {
         if self.gone.swap(true, Ordering::Relaxed) {
             return error;
         }
@@ -146,7 +146,7 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        self.dispose();
+        self.remove();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     node::{Node, PATIENCE, is_true},
     process::POLL,
     proxy::Proxy,
-    set_builder::{ReplicaSetBuilder, hasten},
+    set_builder::{ReplicaSetBuilder, shorten_sync_source_retries},
     version::Version,
 };
 
@@ -52,10 +52,10 @@ impl ReplicaSet {
     }
 
     /// Cleans up after a failed start.
-    pub(crate) fn bury(self, error: Error) -> Error {
+    pub(crate) fn clean_up_after(self, error: Error) -> Error {
         let ReplicaSet { proxies, nodes, dir, .. } = self;
         drop((proxies, nodes));
-        dir.bury(error)
+        dir.clean_up_after(error)
     }
 
     pub(crate) fn keep_logs(&self) {
@@ -68,7 +68,7 @@ impl ReplicaSet {
             self.keep_logs();
         }
         self.nodes.iter().for_each(Node::kill_at_exit);
-        self.dir.dispose();
+        self.dir.remove();
     }
 
     /// The connection string with every member as a seed.
@@ -189,7 +189,7 @@ impl ReplicaSet {
     pub(crate) fn wait_until_elected(&self, i: usize) -> Result<()> {
         let node = self.node(i)?;
         self.wait_for(&format!("{} to become primary", node.host()), || {
-            // Fails while the others cannot vote for it. It may also win another election.
+            // Fails while the other members cannot vote. The member may also win without it.
             let _ = node.admin(&doc! { "replSetStepUp": 1, "skipDryRun": true });
             (self.primary() == Some(i)).then_some(())
         })
@@ -329,7 +329,7 @@ impl ReplicaSet {
     pub fn restart(&self, i: usize) -> Result<()> {
         let node = self.node(i)?;
         node.restart()?;
-        hasten(node);
+        shorten_sync_source_retries(node);
         Ok(())
     }
 }

@@ -142,7 +142,7 @@ impl ReplicaSetBuilder {
         let mut set = ReplicaSet::empty(name, Dir::create()?);
         match self.assemble(&mut set, &mongod, first) {
             Ok(()) => Ok(set),
-            Err(error) => Err(set.bury(error)),
+            Err(error) => Err(set.clean_up_after(error)),
         }
     }
 
@@ -171,7 +171,7 @@ impl ReplicaSetBuilder {
         }
         for node in nodes {
             let node = node.settle()?;
-            hasten(&node);
+            shorten_sync_source_retries(&node);
             set.nodes.push(node);
         }
         if self.proxied {
@@ -209,7 +209,7 @@ impl ReplicaSetBuilder {
 
 /// Makes a member look for a sync source every 25 ms instead of every second. Versions without this
 /// fail point only take longer.
-pub(crate) fn hasten(node: &Node) {
+pub(crate) fn shorten_sync_source_retries(node: &Node) {
     for (name, field) in [
         ("forceSyncSourceRetryWaitForInitialSync", "retryMS"),
         ("forceBgSyncSyncSourceRetryWaitMS", "sleepMS"),

@@ -72,7 +72,7 @@ impl StandaloneBuilder {
         });
         match started {
             Ok(node) => Ok(Standalone { node, dir }),
-            Err(error) => Err(dir.bury(error)),
+            Err(error) => Err(dir.clean_up_after(error)),
         }
     }
 }
@@ -97,7 +97,7 @@ impl Standalone {
             self.dir.keep_logs();
         }
         self.node.kill_at_exit();
-        self.dir.dispose();
+        self.dir.remove();
     }
 
     /// The connection string.

@@ -11,7 +11,7 @@ use crate::observed::{Observed, invalid};
 on_both_apis! {
     servers_before_8_0_are_refused_before_anything_is_sent
     unusable_models_of_a_client_are_refused
-    unacknowledged_bulk_write_of_a_client_is_unordered_and_brief
+    unacknowledged_bulk_write_refuses_order_and_verbose_results
 }
 
 fn servers_before_8_0_are_refused_before_anything_is_sent<F: Api>() {
@@ -49,15 +49,16 @@ fn unusable_models_of_a_client_are_refused<F: Api>() {
     assert!(observed.names().is_empty());
 }
 
-fn unacknowledged_bulk_write_of_a_client_is_unordered_and_brief<F: Api>() {
+fn unacknowledged_bulk_write_refuses_order_and_verbose_results<F: Api>() {
     let observed = Observed::<F>::of(&shared_standalone().unwrap().uri());
     let coll = observed.database().collection::<Document>("c");
     let models = || [coll.insert_one_model(doc! {}).unwrap()];
-    let nobody = || WriteConcern::nodes(0);
-    let ordered = observed.client.bulk_write(models()).write_concern(nobody());
+    let unacknowledged = || WriteConcern::nodes(0);
+    let ordered = observed.client.bulk_write(models()).write_concern(unacknowledged());
     let words = invalid(&F::end(ordered).unwrap_err());
     assert!(words.contains("unacknowledged write concern and ordered writes"), "{words}");
-    let verbose = observed.client.bulk_write(models()).write_concern(nobody()).ordered(false);
+    let verbose =
+        observed.client.bulk_write(models()).write_concern(unacknowledged()).ordered(false);
     let words = invalid(&F::end(verbose.verbose_results()).unwrap_err());
     assert!(words.contains("unacknowledged write concern and verbose results"), "{words}");
 }

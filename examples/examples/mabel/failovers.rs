@@ -11,31 +11,31 @@ use toro::Event;
 
 use super::timeline::{Failover, Timeline};
 
-/// The watch. [`Watch::finish`] ends it.
-pub(crate) struct Watch {
-    enough: Arc<Event>,
+/// A task that watches for failovers. [`FailoverWatcher::finish`] ends it.
+pub(crate) struct FailoverWatcher {
+    stop: Arc<Event>,
     task: JoinHandle<Vec<Failover>>,
 }
 
-impl Watch {
+impl FailoverWatcher {
     /// Stops watching, and returns the failovers seen.
     pub(crate) async fn finish(self) -> Vec<Failover> {
-        self.enough.set();
+        self.stop.set();
         self.task.await.unwrap_or_default()
     }
 }
 
 /// Reports each failover when it is seen.
-pub(crate) fn watch<F: Mode>(client: Client<F>, timeline: Arc<Timeline>) -> Watch {
-    let enough = Arc::new(Event::new());
-    let task = tokio::spawn(follow(client, timeline, enough.clone()));
-    Watch { enough, task }
+pub(crate) fn watch<F: Mode>(client: Client<F>, timeline: Arc<Timeline>) -> FailoverWatcher {
+    let stop = Arc::new(Event::new());
+    let task = tokio::spawn(collect_failovers(client, timeline, stop.clone()));
+    FailoverWatcher { stop, task }
 }
 
-async fn follow<F: Mode>(
+async fn collect_failovers<F: Mode>(
     client: Client<F>,
     timeline: Arc<Timeline>,
-    enough: Arc<Event>,
+    stop: Arc<Event>,
 ) -> Vec<Failover> {
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
@@ -50,7 +50,7 @@ async fn follow<F: Mode>(
                 let since = killed_at.unwrap_or(lost_at);
                 let failover = Failover { since, at, old, new: new.to_string() };
                 let fate = if killed_at.is_some() { "died" } else { "is no longer primary" };
-                report(&failover, fate, &timeline, &enough).await;
+                report(&failover, fate, &timeline, &stop).await;
                 seen.push(failover);
                 primary = Some(new.clone());
             }
@@ -63,7 +63,7 @@ async fn follow<F: Mode>(
         }
         let mut next = None;
         let news = async { next = Some(client.topology_changed(&topology).await) };
-        if enough.wait().until(news).await.is_ok() {
+        if stop.wait().until(news).await.is_ok() {
             return seen;
         }
         topology = next.unwrap_or(topology);
@@ -71,11 +71,11 @@ async fn follow<F: Mode>(
 }
 
 /// Waits for the first write after the failover, and reports the length of the outage.
-async fn report(failover: &Failover, fate: &str, timeline: &Timeline, enough: &Event) {
+async fn report(failover: &Failover, fate: &str, timeline: &Timeline, stop: &Event) {
     let mut outage = timeline.outage(failover);
-    while outage.is_none() && !enough.is_set() {
+    while outage.is_none() && !stop.is_set() {
         let next = timeline.reached(timeline.done() + 1);
-        let _ = next.wait().until(enough.wait()).await;
+        let _ = next.wait().until(stop.wait()).await;
         outage = timeline.outage(failover);
     }
     let (old, new) = (&failover.old, &failover.new);

@@ -12,14 +12,14 @@ const REFRESH: Duration = Duration::from_millis(100);
 
 /// The bar. [`Progress::finish`] ends it.
 pub struct Progress {
-    enough: Arc<Event>,
+    stop: Arc<Event>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Progress {
     /// Erases the bar.
     pub async fn finish(self) {
-        self.enough.set();
+        self.stop.set();
         if let Some(task) = self.task {
             let _ = task.await;
         }
@@ -29,14 +29,14 @@ impl Progress {
 /// Draws how much of `total` is `done` on standard error until the bar is finished. Draws nothing
 /// if standard error is not a terminal.
 pub fn show(total: u32, done: impl Fn() -> u32 + Send + 'static) -> Progress {
-    let enough = Arc::new(Event::new());
+    let stop = Arc::new(Event::new());
     let is_shown = std::io::stderr().is_terminal();
-    let task = is_shown.then(|| tokio::spawn(draw(total, done, enough.clone())));
-    Progress { enough, task }
+    let task = is_shown.then(|| tokio::spawn(draw(total, done, stop.clone())));
+    Progress { stop, task }
 }
 
-async fn draw(total: u32, done: impl Fn() -> u32, enough: Arc<Event>) {
-    while enough.wait().timeout(REFRESH).await.is_err() {
+async fn draw(total: u32, done: impl Fn() -> u32, stop: Arc<Event>) {
+    while stop.wait().timeout(REFRESH).await.is_err() {
         let done = done();
         let filled = (u64::from(done) * u64::from(WIDTH) / u64::from(total.max(1))) as usize;
         let bar = "#".repeat(filled) + &".".repeat((WIDTH as usize).saturating_sub(filled));

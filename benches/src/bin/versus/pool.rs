@@ -148,7 +148,7 @@ fn checkouts(pools: &Pools, rounds: usize) -> Vec<Trial<()>> {
     cells
 }
 
-/// The treatment of 512 tasks by each pool. A pool that stalls has no figures.
+/// The [`fairness`] of each pool with 512 tasks. A pool that stalls has no figures.
 fn in_a_crowd(runtime: &Runtime, pools: &Pools, rounds: usize) -> [(Figures, Figures); 4] {
     fn of<P: Pool>(runtime: &Runtime, pool: &Arc<P>, rounds: usize) -> (Figures, Figures) {
         let stalled = Figures { name: P::NAME, rounds: Vec::new() };

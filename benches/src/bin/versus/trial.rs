@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Makes what a cell needs when its turn comes. The runtime is for contending tasks.
+/// Makes the contenders or figures of a cell. The runtime is for contending tasks.
 type Make<T> = Box<dyn FnOnce(&Arc<Runtime>) -> Vec<T>>;
 
 /// The measurement of a cell.
@@ -105,8 +105,9 @@ impl<K: Copy> Trial<K> {
     }
 }
 
-/// The processor share of other processes from which on a cell counts as disturbed. Its figures are
-/// then not those of an idle machine. Cells with two workers suffer most.
+/// The number of processors that other processes may use during a cell. If they use more, the row
+/// says so, because its figures are not those of an idle machine. It matters most for cells with two
+/// workers.
 const DISTURBED: f64 = 0.2;
 
 /// The number of rounds that `options` select.

@@ -45,7 +45,7 @@ fn floor(ground: &Ground, mut request: Request) -> Contender {
     })
 }
 
-/// The official crate's operation, created each time from its number.
+/// The contender of the official crate: runs `$operation` once for each number `$i`.
 macro_rules! official {
     ($ground:ident, |$coll:ident: $T:ty, $i:ident| $operation:expr) => {{
         let at = $ground.official.database(DB).collection::<$T>(NAME);

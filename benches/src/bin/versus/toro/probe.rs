@@ -220,8 +220,8 @@ fn task<F>(future: Pin<&mut F>) -> Task<'_, F> {
     Task { future, woken: Arc::default() }
 }
 
-/// Two futures of the same kind wait. `grant` releases one. The first is dropped without having
-/// run. Returns whether the second, if it was woken, is ready.
+/// Starts two waits, and releases one of them by `grant`. Drops the first before it runs. Returns
+/// the output of the second, if the second was woken and is ready.
 fn survives_a_drop<A: Future, B: Future>(
     first: A,
     second: B,
@@ -368,7 +368,7 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
     Some(Finding { held, overtakes, ..Finding::new(Kind::Queue, Q::NAME, losses) })
 }
 
-/// An item arrives for a waiter. Before that runs, another consumer asks. `None` if there is only
+/// Whether a new `get` takes an item that was put for a waiting one. `None` for a queue with only
 /// one consumer.
 fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     let (producers, mut consumers) = Q::open(room, 1, 2)?;
@@ -380,8 +380,8 @@ fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     Some(task(newcomer.as_mut()).poll().is_ready())
 }
 
-/// Room appears for a waiter. Before that runs, another producer puts. `None` if there is always
-/// room.
+/// Whether a new `put` takes the room that was made for a waiting one. `None` for a queue without a
+/// bound.
 fn a_putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     if room == Room::Unbounded {
         return None;
