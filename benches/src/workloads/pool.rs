@@ -109,7 +109,8 @@ pub fn waits<P: Pool>(
 }
 
 /// Two figures, measured in `rounds` rounds: the longest wait, divided by the wait in a pool that
-/// serves the oldest waiter first ([`Waits::fifo`]); and the futile wake-ups per thousand checkouts.
+/// serves the oldest waiter first ([`Waits::fifo`]); and the futile wake-ups per thousand
+/// checkouts.
 pub fn fairness<P: Pool>(
     runtime: &Runtime,
     pool: &Arc<P>,

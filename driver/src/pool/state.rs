@@ -307,8 +307,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// The connection of a ticket goes to its opener. `Err` if the pool was cleared or closed during
-    /// the opening: connections of an older generation run no operation.
+    /// The connection of a ticket goes to its opener. `Err` if the pool was cleared or closed
+    /// during the opening: connections of an older generation run no operation.
     pub(crate) fn into_use<T>(
         &mut self,
         connection: C,
@@ -337,7 +337,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// Returns an intact connection that was in use. It becomes idle, or goes to the longest waiter.
+    /// Returns an intact connection that was in use. It becomes idle, or goes to the longest
+    /// waiter.
     pub(crate) fn give_back<T>(
         &mut self,
         connection: C,

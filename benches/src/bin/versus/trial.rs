@@ -106,8 +106,8 @@ impl<K: Copy> Trial<K> {
 }
 
 /// The number of processors that other processes may use during a cell. If they use more, the row
-/// says so, because its figures are not those of an idle machine. It matters most for cells with two
-/// workers.
+/// says so, because its figures are not those of an idle machine. It matters most for cells with
+/// two workers.
 const DISTURBED: f64 = 0.2;
 
 /// The number of rounds that `options` select.
