@@ -115,7 +115,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(core) = self.core.upgrade() {
-            core.kills.worker_ended(&self.server);
+            core.kills.worker_ended(&self.server, &self.hurry);
         }
     }
 }

@@ -144,10 +144,15 @@ impl KillQueue {
         Some(idle)
     }
 
-    /// The worker for `server` has ended. Its remaining cursors are forgotten. Does nothing if
-    /// [`take`](Self::take) has already ended it.
-    pub(crate) fn worker_ended(&self, server: &Arc<Server>) {
-        Self::remove(self.lock(), server);
+    /// The worker for `server` that got `hurry` has ended. Its remaining cursors are forgotten. Does
+    /// nothing if [`take`](Self::take) has already ended it: the entry may be that of the next
+    /// worker.
+    pub(crate) fn worker_ended(&self, server: &Arc<Server>, hurry: &Arc<Event>) {
+        let queue = self.lock();
+        let entry = queue.servers.get(&Key::of(server));
+        if entry.is_some_and(|entry| Arc::ptr_eq(&entry.hurry, hurry)) {
+            Self::remove(queue, server);
+        }
     }
 
     /// Removes the entry under the same lock as the check that its worker is done, so that cursors
@@ -186,22 +191,29 @@ mod tests {
     use crate::pool::{Establisher, Pool};
     use crate::rt::Runtime;
 
-    /// Otherwise one that can never be sent would hold up all behind it.
-    #[test]
-    fn group_that_was_put_back_waits_for_the_others() {
+    fn server() -> Arc<Server> {
         let options = ClientOptions::default();
         let address = options.hosts[0].clone();
         let establisher = Establisher::new(Arc::new(options), Runtime::blocking().unwrap());
         let pool = Pool::new(address.clone(), &establisher.unwrap()).0;
-        let server = Server::new(address, pool);
-        let queue = KillQueue::default();
-        let group = |collection: &str| Group {
-            pin: PinnedTo::member(&server),
+        Server::new(address, pool)
+    }
+
+    fn group(server: &Arc<Server>, collection: &str) -> Group {
+        Group {
+            pin: PinnedTo::member(server),
             db: "db".to_owned(),
             collection: collection.to_owned(),
             timeout: Timeout::Unset,
             ids: vec![1],
-        };
+        }
+    }
+
+    /// Otherwise one that can never be sent would hold up all behind it.
+    #[test]
+    fn group_that_was_put_back_waits_for_the_others() {
+        let (server, queue) = (server(), KillQueue::default());
+        let group = |collection: &str| group(&server, collection);
         let take = || queue.take(&server).unwrap();
         assert!(queue.add(group("a")).is_some() && queue.add(group("b")).is_none());
         let first = take();
@@ -211,5 +223,20 @@ mod tests {
         assert!(!queue.put_back(&server, second), "all have been tried");
         assert_eq!((take().collection, take().collection), ("a".to_owned(), "b".to_owned()));
         assert!(queue.take(&server).is_none());
+    }
+    /// A cursor may be dropped after the worker found nothing and before it ends.
+    #[test]
+    fn ended_worker_leaves_the_cursors_of_the_next_one() {
+        let (server, queue) = (server(), KillQueue::default());
+        let first = queue.add(group(&server, "a")).expect("a worker");
+        assert!(queue.take(&server).is_some() && queue.take(&server).is_none());
+        let second = queue.add(group(&server, "b")).expect("another worker");
+        queue.worker_ended(&server, &first);
+        assert!(queue.hurry().is_some(), "the second worker has not ended");
+        assert_eq!(queue.take(&server).map(|group| group.collection), Some("b".to_owned()));
+        assert!(queue.add(group(&server, "c")).is_none(), "the second worker sends it");
+        queue.worker_ended(&server, &second);
+        assert!(queue.hurry().is_none() && queue.take(&server).is_none());
+        assert_eq!(queue.lock().len, 0);
     }
 }
