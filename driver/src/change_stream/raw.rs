@@ -508,9 +508,12 @@ impl Operation for Reopen<'_> {
         RequestContext { read_concern, ..RequestContext::bare(&self.watched.db, target) }
     }
 
-    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
-        use crate::ops::command::Options;
+    fn sending(&mut self, server: &ConnectionDescription) {
         self.sent.now(server.max_wire_version);
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        use crate::ops::command::Options;
         let Watched { collection, cluster, pipeline, options, .. } = self.watched;
         let start = self.position.start(options);
         watch::write(body, collection.as_deref(), *cluster, pipeline, Some(options), &start)?;

@@ -42,7 +42,7 @@ pub(crate) enum Fetch<T> {
 pub(crate) struct Sent(OnceLock<(Instant, i32)>);
 
 impl Sent {
-    /// The command is about to be sent.
+    /// The first byte of the command is about to be written.
     pub(crate) fn now(&self, wire_version: i32) {
         // On a retry, the first time counts.
         let _ = self.0.set((Instant::now(), wire_version));

@@ -497,11 +497,15 @@ impl RawCursor {
 }
 
 /// Whether a command that was not sent may be sent later, because its client and its server still
-/// exist.
+/// exist, and the command itself is not the cause.
 fn may_succeed_later(error: &Error) -> bool {
     !matches!(
         error.kind(),
-        ErrorKind::Shutdown | ErrorKind::RuntimeEnded | ErrorKind::InvalidArgument { .. }
+        ErrorKind::Shutdown
+            | ErrorKind::RuntimeEnded
+            | ErrorKind::InvalidArgument { .. }
+            | ErrorKind::BsonSerialization(_)
+            | ErrorKind::IncompatibleServer { .. }
     )
 }
 

@@ -6,7 +6,7 @@ use super::header::ReplyHeader;
 use super::operation::{Access, Complaints, Operation, Retry};
 use super::retry::{self, Failure};
 use super::session::{CommandKind, Participant};
-use super::{Core, Execution, failure, pinned_to, timeout};
+use super::{Execution, failure, pinned_to, timeout};
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
@@ -93,7 +93,11 @@ fn exchange(
                     _ => Failure::before(error.at(selected.address())),
                 }
             })?;
+            connection
+                .ready_to_send()
+                .map_err(|error| not_sent(execution, selected, connection, error))?;
         }
+        operation.sending(connection.description());
         let (acknowledged, deadline) = (execution.acknowledged, execution.deadline);
         let monitor = CommandMonitor::begin(core, connection);
         let flight = execution.session.begin(connection);
@@ -107,7 +111,7 @@ fn exchange(
             if let Some(monitor) = monitor {
                 monitor.failed(&error);
             }
-            return Err(not_answered(core, selected, connection, execution.retries.class(), error));
+            return Err(Failure::after(broken(execution, selected, connection, error)));
         }
         let header = match acknowledged {
             true => match read(&mut execution.session, operation.meta().access, connection) {
@@ -278,18 +282,29 @@ fn not_checked_out(server: &Server, retry: Retry, refused: CheckOutError) -> Fai
     Failure::before(error)
 }
 
-/// The connection failed, or its bytes were not a valid reply.
-fn not_answered(
-    core: &Core,
-    server: &Selected,
+/// The command could not be sent: it is too large, or the connection is broken.
+#[cold]
+fn not_sent(
+    execution: &Execution<'_, '_>,
+    selected: &Selected,
     connection: &Connection,
-    retry: Retry,
-    mut error: Error,
+    error: Error,
 ) -> Failure {
-    if let ErrorKind::InvalidArgument { .. } = error.kind() {
-        return Failure::before(error);
-    }
-    retry::label(retry, &mut error, Some(connection.description()));
-    core.deployment.on_error(server, connection.generation(), &error, Stage::Operation);
-    Failure::after(error)
+    Failure::before(match error.kind() {
+        ErrorKind::InvalidArgument { .. } => error,
+        _ => broken(execution, selected, connection, error),
+    })
+}
+
+/// The connection failed, or its bytes were not a valid reply.
+fn broken(
+    execution: &Execution<'_, '_>,
+    selected: &Selected,
+    connection: &Connection,
+    mut error: Error,
+) -> Error {
+    retry::label(execution.retries.class(), &mut error, Some(connection.description()));
+    let deployment = &execution.core.deployment;
+    deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
+    error
 }

@@ -160,6 +160,13 @@ pub(crate) trait Operation: Send {
         None
     }
 
+    /// The command is complete, and its first byte is about to be written to `server`, or its reply
+    /// is awaited on the connection of [`take_stream`](Self::take_stream). An attempt that fails
+    /// before this call had no effect on the server.
+    fn sending(&mut self, server: &ConnectionDescription) {
+        let _ = server;
+    }
+
     /// The number of writes in the last encoded command.
     fn statements(&self) -> usize {
         1

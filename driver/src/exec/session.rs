@@ -323,13 +323,8 @@ impl<'c, 's> Participant<'c, 's> {
     /// The operation ends with `error`. In a transaction, the error gets its labels.
     pub(super) fn on_error(&mut self, error: &mut Error) {
         let SessionRef::Explicit(state) = &mut self.session else { return };
-        match (self.role, error.kind()) {
-            (Role::Outside, _) => {}
-            // Nothing was sent: the next command is still the first.
-            (Role::Inside { first: true }, ErrorKind::InvalidArgument { .. }) => {
-                state.transaction.first_command_turned_away();
-            }
-            _ => state.transaction.failed(error),
+        if self.role != Role::Outside {
+            state.transaction.failed(error);
         }
     }
 
@@ -455,9 +450,7 @@ impl InFlight<'_> {
     /// The command got a reply, or its connection broke. In that case it may still be running.
     pub(super) fn ended(mut self, sent: &Result<()>) {
         if let Some(session) = self.session.take()
-            && sent
-                .as_ref()
-                .is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. }))
+            && sent.is_err()
         {
             session.mark_dirty();
         }

@@ -20,7 +20,7 @@ pub(crate) struct GetMore<'a> {
     pub(crate) batch_size: Option<u32>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<&'a Bson>,
-    /// Records the time at which the command is encoded, just before it is sent.
+    /// Records the time at which the command is sent.
     pub(crate) sent: &'a Sent,
     /// Whether the server may send further batches without requests (exhaust).
     pub(crate) exhaust: bool,
@@ -42,11 +42,14 @@ impl Operation for GetMore<'_> {
     }
 
     fn take_stream(&mut self) -> Option<Lease> {
-        self.stream.take().inspect(|lease| self.sent.now(lease.description().max_wire_version))
+        self.stream.take()
+    }
+
+    fn sending(&mut self, server: &ConnectionDescription) {
+        self.sent.now(server.max_wire_version);
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
-        self.sent.now(server.max_wire_version);
         body.i64(cstr!("getMore"), self.cursor);
         body.str(cstr!("collection"), self.collection);
         if let Some(size) = self.batch_size.filter(|size| *size != 0) {

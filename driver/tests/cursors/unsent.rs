@@ -1,10 +1,14 @@
 //! A `getMore` that fails before it is sent leaves the cursor open.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
-use driver::options::ClientOptions;
+use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
+use driver::options::{ClientOptions, CursorTimeoutMode};
 use driver::{Client, sync};
 
 use crate::*;
@@ -90,4 +94,68 @@ async fn unpolled_cursor_may_wait_long_for_a_connection() {
     drop(request);
     assert!(in_time(cursor.advance()).await.unwrap() && cursor.advance().await.unwrap());
     assert!(!cursor.advance().await.unwrap());
+}
+
+/// The time limit of each step of a cursor of [`delayed`].
+const STEP: Duration = Duration::from_millis(500);
+
+/// A client whose next checkout after `delay` is set lasts longer than a step.
+fn delayed(delay: &Arc<AtomicBool>) -> ClientOptions {
+    let (mut options, delay) = (options(server()), Arc::clone(delay));
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if matches!(event, CmapEvent::ConnectionCheckedOut(_))
+            && delay.swap(false, Ordering::Relaxed)
+        {
+            std::thread::sleep(STEP + Duration::from_millis(50));
+        }
+    }));
+    options
+}
+
+fn is_late(error: &driver::Error) -> bool {
+    error.is_timeout() && error.to_string().contains("before the command was sent")
+}
+
+#[tokio::test]
+async fn cursor_outlives_a_step_without_time_to_send() {
+    let delay = Arc::default();
+    let client = Client::with_options(delayed(&delay)).unwrap();
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..4).map(|i| doc! { "_id": i })).await.unwrap();
+    let find = coll.find(doc! {}).batch_size(2).timeout(STEP);
+    let mut cursor = find.timeout_mode(CursorTimeoutMode::Iteration).await.unwrap();
+    assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
+    for _ in 0..2 {
+        delay.store(true, Ordering::Relaxed);
+        let error = cursor.advance().await.unwrap_err();
+        assert!(is_late(&error), "{error}");
+        assert!(cursor.has_next());
+    }
+    for id in 2..4 {
+        assert!(in_time(cursor.advance()).await.unwrap());
+        assert_eq!(cursor.current().get_i32("_id").unwrap(), id);
+    }
+    assert!(!cursor.advance().await.unwrap());
+}
+
+#[test]
+fn blocking_cursor_outlives_a_step_without_time_to_send() {
+    let delay = Arc::default();
+    let client = sync::Client::with_options(delayed(&delay)).unwrap();
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..4).map(|i| doc! { "_id": i })).run().unwrap();
+    let find = coll.find(doc! {}).batch_size(2).timeout(STEP);
+    let mut cursor = find.timeout_mode(CursorTimeoutMode::Iteration).run().unwrap();
+    assert!(cursor.advance().unwrap() && cursor.advance().unwrap());
+    for _ in 0..2 {
+        delay.store(true, Ordering::Relaxed);
+        let error = cursor.advance().unwrap_err();
+        assert!(is_late(&error), "{error}");
+        assert!(cursor.has_next());
+    }
+    for id in 2..4 {
+        assert!(cursor.advance().unwrap());
+        assert_eq!(cursor.current().get_i32("_id").unwrap(), id);
+    }
+    assert!(!cursor.advance().unwrap());
 }

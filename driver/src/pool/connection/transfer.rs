@@ -6,7 +6,12 @@ use crate::wire::compression::{self, Codec};
 use crate::wire::message;
 
 impl Connection {
-    pub(super) fn ready_to_send(&mut self) -> Result<()> {
+    /// Completes the request and checks that it can be sent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is larger than the server accepts. `Io` or `InvalidResponse` if the
+    /// connection cannot take a request.
+    pub(crate) fn ready_to_send(&mut self) -> Result<()> {
         message::finish(&mut self.write, self.description.max_message_size_bytes)
             .map_err(|error| error.at(&self.address))?;
         if self.read.len() > 0 {
