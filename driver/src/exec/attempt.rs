@@ -43,6 +43,8 @@ pub(super) fn attempt(
         if failure.error.code() != Some(codes::REAUTHENTICATION_REQUIRED) {
             return Err(failure);
         }
+        // The server refused the command before it ran it.
+        execution.session.on_repeat();
         // Boxed, because it is rare, and otherwise every operation's future would be as large.
         let again = Box::pin(async {
             core.deployment

@@ -6,7 +6,8 @@
 //! target and the concerns, [`on_checked_out`](Participant::on_checked_out) with the connection,
 //! [`prepare`](Participant::prepare) and [`fields`](Participant::fields) for each command,
 //! [`begin`](Participant::begin) when it is sent, [`on_reply`](Participant::on_reply) for a reply,
-//! and [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) after a failure.
+//! and [`on_retry`](Participant::on_retry), [`on_repeat`](Participant::on_repeat) or
+//! [`on_error`](Participant::on_error) after a failure.
 //!
 //! | the rules of | are in |
 //! |---|---|
@@ -298,25 +299,22 @@ impl<'c, 's> Participant<'c, 's> {
     /// An attempt failed with `error`, and there is another.
     pub(super) fn on_retry(&mut self, error: &Error) {
         let SessionRef::Explicit(state) = &mut self.session else { return };
-        let transaction = &mut state.transaction;
+        if let Role::Commit | Role::Abort = self.role {
+            if self.role == Role::Commit && !is_turned_away(error) {
+                state.transaction.insist_on_majority();
+            }
+            state.transaction.unpin();
+        }
+        self.on_repeat();
+    }
+
+    /// The command is sent again. The server has not started its transaction, or not ended it.
+    pub(super) fn on_repeat(&mut self) {
+        let SessionRef::Explicit(state) = &mut self.session else { return };
         match self.role {
-            Role::Outside => {}
-            Role::Inside { first } => {
-                if first {
-                    transaction.first_command_turned_away();
-                }
-            }
-            Role::Commit => {
-                if !is_turned_away(error) {
-                    transaction.insist_on_majority();
-                }
-                transaction.unpin();
-                transaction.end_failed();
-            }
-            Role::Abort => {
-                transaction.unpin();
-                transaction.end_failed();
-            }
+            Role::Outside | Role::Inside { first: false } => {}
+            Role::Inside { first: true } => state.transaction.first_command_turned_away(),
+            Role::Commit | Role::Abort => state.transaction.end_failed(),
         }
     }
 

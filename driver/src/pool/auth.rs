@@ -17,7 +17,6 @@ pub(crate) use self::scram::fuzz_scram;
 use self::scram::{ClientFirst, Hash};
 use super::establish::CommandTime;
 use crate::error::{Error, Result};
-use crate::handshake::HelloReply;
 use crate::options::{AuthMechanism, Credential, ServerApi};
 use crate::pool::Connection;
 use crate::rt::Runtime;
@@ -114,7 +113,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Continues after `hello`.
+    /// Continues after `hello`. Returns the mechanism.
     ///
     /// # Errors
     /// `Authentication` if the server refuses the credential, or its signature is wrong; `Io`,
@@ -122,27 +121,33 @@ impl<'a> Attempt<'a> {
     ///
     /// # Cancel safety
     /// The connection of a dropped future is unusable.
-    pub(crate) async fn finish(self, offer: Offer, channel: &mut Channel<'_>) -> Result<()> {
+    pub(crate) async fn finish(
+        self,
+        offer: Offer,
+        channel: &mut Channel<'_>,
+    ) -> Result<AuthMechanism> {
         let credential = self.credential;
         match (self.speculation, offer.speculative) {
             (Some(Speculation::Scram(first)), Some(answer)) => {
-                sasl::finish_scram(channel, credential, first, &answer).await
+                let mechanism = match first.hash() {
+                    Hash::Sha1 => AuthMechanism::ScramSha1,
+                    Hash::Sha256 => AuthMechanism::ScramSha256,
+                };
+                sasl::finish_scram(channel, credential, first, &answer).await?;
+                Ok(mechanism)
             }
-            (Some(Speculation::X509), Some(_)) => Ok(()),
-            _ => match mechanism(credential, offer.mechanisms.as_deref()) {
-                AuthMechanism::ScramSha1 => sasl::scram(channel, credential, Hash::Sha1).await,
-                AuthMechanism::ScramSha256 => sasl::scram(channel, credential, Hash::Sha256).await,
-                AuthMechanism::MongoDbX509 => x509::authenticate(channel, credential).await,
-                AuthMechanism::Plain => sasl::plain(channel, credential).await,
-                AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc => {
-                    check(credential)
-                }
-            },
+            (Some(Speculation::X509), Some(_)) => Ok(AuthMechanism::MongoDbX509),
+            _ => {
+                let mechanism = mechanism(credential, offer.mechanisms.as_deref());
+                authenticate(mechanism, credential, channel).await?;
+                Ok(mechanism)
+            }
         }
     }
 }
 
-/// Reauthenticates a connection (`ReauthenticationRequired`).
+/// Reauthenticates a connection (`ReauthenticationRequired`) with the same mechanism. Sends no
+/// `hello` (section "Reauthentication").
 ///
 /// # Errors
 /// Those of [`Attempt::finish`].
@@ -150,16 +155,28 @@ pub(crate) async fn reauthenticate(
     credential: &Credential,
     channel: &mut Channel<'_>,
 ) -> Result<()> {
-    let again = Attempt { credential, speculation: None };
-    let mut offer = Offer { mechanisms: None, speculative: None };
-    if credential.mechanism.is_none() {
-        let hello = channel.command("admin", credential, |body| {
-            body.i32(cstr!("hello"), 1);
-            again.write(body);
-        });
-        offer.mechanisms = HelloReply::parse(hello.await?)?.sasl_supported_mechs;
+    let used = channel.connection.description().mechanism;
+    authenticate(used.unwrap_or_else(|| mechanism(credential, None)), credential, channel).await
+}
+
+/// Authenticates with `mechanism`, from its first message.
+///
+/// # Errors
+/// Those of [`Attempt::finish`].
+async fn authenticate(
+    mechanism: AuthMechanism,
+    credential: &Credential,
+    channel: &mut Channel<'_>,
+) -> Result<()> {
+    match mechanism {
+        AuthMechanism::ScramSha1 => sasl::scram(channel, credential, Hash::Sha1).await,
+        AuthMechanism::ScramSha256 => sasl::scram(channel, credential, Hash::Sha256).await,
+        AuthMechanism::MongoDbX509 => x509::authenticate(channel, credential).await,
+        AuthMechanism::Plain => sasl::plain(channel, credential).await,
+        AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc => {
+            check(credential)
+        }
     }
-    again.finish(offer, channel).await
 }
 
 /// The configured mechanism. By default SCRAM-SHA-256, or SCRAM-SHA-1 if the server offers

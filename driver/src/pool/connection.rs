@@ -20,7 +20,7 @@ use super::generation::Generation;
 use super::room::Room;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::options::ServerAddress;
+use crate::options::{AuthMechanism, ServerAddress};
 use crate::rt::Runtime;
 use crate::stream::Stream;
 use crate::wire::compression::Codec;
@@ -142,6 +142,11 @@ impl Connection {
 
     pub(super) fn set_description(&mut self, description: ConnectionDescription) {
         self.description = description;
+    }
+
+    /// Records the mechanism that authenticated the connection.
+    pub(super) fn set_mechanism(&mut self, mechanism: AuthMechanism) {
+        self.description.mechanism = Some(mechanism);
     }
 
     /// Sets the timeout of one exchange. A `timeoutMS` overrides it.

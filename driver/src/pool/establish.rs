@@ -220,7 +220,9 @@ impl Establisher {
         {
             let proven = attempt.finish(offer, &mut self.channel(&mut connection, time)).await;
             let service = connection.description().service_id;
-            proven.map_err(|error| EstablishError { service, ..unproven(error) })?;
+            let mechanism =
+                proven.map_err(|error| EstablishError { service, ..unproven(error) })?;
+            connection.set_mechanism(mechanism);
         }
         if let Some(codec) = codec {
             connection.set_codec(codec);

@@ -29,6 +29,7 @@ on_both_apis! {
     second_commit_asks_for_a_majority
     lost_commit_is_sent_again
     lost_write_is_transient
+    transaction_starts_after_a_reauthentication
     closure_is_called_again_after_a_transient_error
     closure_gives_an_error_of_its_own_type
     oversized_document_leaves_the_transaction_as_it_was
@@ -280,6 +281,24 @@ fn lost_write_is_transient<F: Api>() {
     let error = F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap_err();
     assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
     assert_eq!(ground.sent("insert").len(), 1, "a write of a transaction was sent again");
+}
+
+/// The server refuses the first command of the transaction, and the command that ends it. Both are
+/// sent again on the same connection.
+fn transaction_starts_after_a_reauthentication<F: Api>() {
+    let _turn = turn();
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    ground.fail("insert", 1, doc! { "errorCode": 391 });
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    ground.fail("commitTransaction", 1, doc! { "errorCode": 391 });
+    F::end(session.commit_transaction()).unwrap();
+    assert_eq!(count(&items), 1);
+    let inserts = ground.sent("insert");
+    assert_eq!(inserts.len(), 2);
+    assert!(inserts.iter().all(|insert| insert.get_bool("startTransaction").unwrap_or_default()));
+    assert_eq!(ground.sent("commitTransaction").len(), 2);
 }
 
 fn closure_is_called_again_after_a_transient_error<F: Api>() {

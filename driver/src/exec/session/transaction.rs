@@ -196,7 +196,7 @@ impl Transaction {
         self.state = TransactionState::InProgress;
     }
 
-    /// An overloaded server refused the first command, which is sent again.
+    /// The server refused the first command before it ran it, and the command is sent again.
     pub(super) fn first_command_turned_away(&mut self) {
         self.state = TransactionState::Starting;
         self.is_known = false;

@@ -208,7 +208,7 @@ fn keys_are_derived_once() {
 }
 
 #[test]
-fn connection_can_be_reauthenticated() {
+fn connection_is_reauthenticated_without_a_hello() {
     on_both_apis(|runtime| {
         let credential = credential("sha1", "sha1", None);
         let options = ClientOptions::builder()
@@ -234,7 +234,10 @@ fn connection_can_be_reauthenticated() {
             }
             connection.round_trip(&runtime, Deadline::NEVER).await.unwrap();
             assert!(users(&mut connection, &runtime).await.unwrap().is_empty());
+            let last = connection.request_id();
             establisher.reauthenticate(&mut connection, Deadline::NEVER).await.unwrap();
+            // The ids of a connection's requests are consecutive: saslStart, saslContinue.
+            assert_eq!(connection.request_id(), last + 2);
             assert_eq!(users(&mut connection, &runtime).await.unwrap(), ["sha1"]);
         });
     });

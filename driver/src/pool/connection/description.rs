@@ -5,6 +5,7 @@ use std::time::Duration;
 use bson::oid::ObjectId;
 
 use crate::handshake::HelloReply;
+use crate::options::AuthMechanism;
 use crate::types::ServerType;
 use crate::wire::MAX_MESSAGE_SIZE;
 
@@ -24,6 +25,8 @@ pub(crate) struct ConnectionDescription {
     /// In load-balanced mode, the service of the connection.
     pub(crate) service_id: Option<ObjectId>,
     pub(crate) hello_ok: bool,
+    /// The mechanism that authenticated the connection.
+    pub(crate) mechanism: Option<AuthMechanism>,
     /// The duration of the handshake's `hello`.
     pub(crate) round_trip_time: Duration,
 }
@@ -41,6 +44,7 @@ impl ConnectionDescription {
             server_connection_id: None,
             service_id: None,
             hello_ok: false,
+            mechanism: None,
             round_trip_time: Duration::ZERO,
         }
     }
@@ -66,6 +70,7 @@ impl ConnectionDescription {
             server_connection_id: hello.connection_id,
             service_id: hello.service_id,
             hello_ok: hello.hello_ok,
+            mechanism: None,
             round_trip_time,
         }
     }
