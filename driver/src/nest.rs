@@ -78,10 +78,17 @@ impl<T> Nest<T> {
     /// Starts an update. All other updates wait until it ends, so the caller can update related
     /// state too: before [`replace`](Update::replace) the state that must be ready before readers
     /// see the new snapshot, and after it the state that may change only when no reader can load
-    /// the old one.
+    /// the old one. Until the update ends, the caller calls no waker and no event handler, because
+    /// these may start another update on the same thread.
     pub(crate) fn update(&self) -> Update<'_, T> {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         Update { current: &self.current, writing, old: self.current.load_full() }
+    }
+
+    /// Whether an update is running.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn is_updating(&self) -> bool {
+        self.writing.try_lock().is_err()
     }
 }
 

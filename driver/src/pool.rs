@@ -5,6 +5,7 @@
 //! | who gets a connection, who may open one? | `state.rs`, pure rules |
 //! | which sockets and events follow from that? | `shared.rs` |
 //! | who opens a connection, and who gets it? | `opening.rs` |
+//! | how is a pool cleared, and made ready? | `update.rs` |
 //! | what happens to an unread reply? | `draining.rs` |
 //! | which errors do refused checkouts return? | `refused.rs` |
 //! | how do connections and permits return? | `held.rs` |
@@ -32,6 +33,7 @@ mod refused;
 mod room;
 mod shared;
 mod state;
+mod update;
 mod upkeep;
 
 use std::sync::Arc;
@@ -50,6 +52,7 @@ use self::shared::Shared;
 #[cfg(test)]
 pub(crate) use self::state::Counts;
 use self::state::Limits;
+pub(crate) use self::update::PoolUpdate;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::cmap::{self, CmapEvent, ConnectionCheckoutFailedReason};
@@ -229,16 +232,17 @@ impl Pool {
         HeldEvents::of(&self.shared)
     }
 
-    /// Makes the pool ready to provide connections.
-    pub(crate) fn ready(&self) {
-        self.shared.ready();
+    /// Makes the pool ready to provide connections. Waiting checkouts are served when the update is
+    /// dropped.
+    pub(crate) fn ready(&self) -> PoolUpdate {
+        self.shared.ready()
     }
 
-    /// Starts a new generation. Idle connections are closed now, and connections in use when they
-    /// return. Waiting checkouts fail, and so do new ones until the pool is ready again. The errors
-    /// name `cause`.
-    pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) {
-        self.shared.clear(cause, interrupt);
+    /// Starts a new generation. New checkouts fail until the pool is ready again. When the update is
+    /// dropped, waiting ones fail and idle connections are closed. Connections in use are closed
+    /// when they return. The errors name `cause`.
+    pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) -> PoolUpdate {
+        self.shared.clear(cause, interrupt)
     }
 
     /// In load-balanced mode: starts a new generation of the connections to `service`. The pool

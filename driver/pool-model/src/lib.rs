@@ -121,6 +121,31 @@ fn ready_after_clear_against_a_waiter() {
     });
 }
 
+/// The pool is cleared and made ready on different threads while a third waits for a connection.
+/// The waiter gets a connection or an error, also if the steps of both interleave.
+#[test]
+fn ready_against_clear_against_a_waiter() {
+    model(|| {
+        let pool = Model::new(limits(1, 1));
+        let held = block_on(pool.check_out()).unwrap();
+        let changes = [Model::clear, Model::ready].map(|change| {
+            let pool = pool.clone();
+            thread::spawn(move || change(&pool))
+        });
+        let asks = {
+            let pool = pool.clone();
+            thread::spawn(move || match block_on(pool.check_out()) {
+                Ok(_) | Err(Refusal::Paused) => {}
+                Err(other) => panic!("{other:?}"),
+            })
+        };
+        drop(held);
+        asks.join().unwrap();
+        changes.into_iter().for_each(|change| change.join().unwrap());
+        assert_whole(&pool, 0..=1);
+    });
+}
+
 /// A waiting thread times out while it is handed a connection. The next thread gets the connection.
 #[test]
 fn giving_up_against_check_in() {

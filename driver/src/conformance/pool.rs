@@ -70,7 +70,7 @@ impl Pool {
         let handle = Arc::downgrade(&pool);
         pool.pool.set_error_hook(Arc::new(move |failed: &pool::CheckOutError| {
             if let Some(pool) = handle.upgrade() {
-                pool.pool.clear(&failed.error, Interrupt::No);
+                drop(pool.pool.clear(&failed.error, Interrupt::No));
             }
         }));
         Ok(pool)
@@ -99,17 +99,17 @@ impl Pool {
 
     /// Marks the pool ready.
     pub fn ready(&self) {
-        self.pool.ready();
+        drop(self.pool.ready());
     }
 
     /// Clears the pool. Operations in flight continue.
     pub fn clear(&self) {
-        self.pool.clear(&cause(), Interrupt::No);
+        drop(self.pool.clear(&cause(), Interrupt::No));
     }
 
     /// Clears the pool and interrupts operations in flight.
     pub fn clear_and_interrupt(&self) {
-        self.pool.clear(&cause(), Interrupt::InUse);
+        drop(self.pool.clear(&cause(), Interrupt::InUse));
     }
 
     /// Closes the pool.

@@ -19,9 +19,8 @@ use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledCo
 #[cfg(test)]
 use super::state::Counts;
 use super::state::{Limits, Obsolete, Offer, Phase, State, Ticket, Why};
-use super::{CheckOutError, Interrupt, PinnedFor};
+use super::{CheckOutError, PinnedFor};
 use crate::deadline::Deadline;
-use crate::error::Error;
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
@@ -353,44 +352,6 @@ impl Shared {
     }
 
     // ---- the pool as a whole
-
-    /// Emits the event before the first connection can be checked out or opened, so that events
-    /// stay in order. The caller ensures that the pool is not cleared meanwhile.
-    pub(super) fn ready(self: &Arc<Self>) {
-        if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
-            return;
-        }
-        self.emit(|address| CmapEvent::PoolReady(cmap::PoolReadyEvent { address }));
-        self.step(|state, waiters, wrap| state.ready(waiters, &wrap));
-        self.wake.set();
-    }
-
-    pub(super) fn clear(self: &Arc<Self>, cause: &Error, interrupt: Interrupt) {
-        *lock(&self.cause) = Some(cause.without_host().into());
-        let (cleared, (news, idle)) =
-            self.handoff.with_state(|state, _| (state.generation(), state.clear()));
-        if news {
-            self.emit(|address| {
-                CmapEvent::PoolCleared(cmap::PoolClearedEvent {
-                    address,
-                    service_id: None,
-                    interrupt_in_use_connections: interrupt == Interrupt::InUse,
-                })
-            });
-        }
-        self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
-        self.close_all(idle, ConnectionClosedReason::Stale);
-        if interrupt == Interrupt::InUse {
-            // Wakers must not run under the lock.
-            let given_up = std::mem::replace(&mut *lock(&self.give_up), Arc::new(Event::new()));
-            given_up.set();
-            for (generation, interrupter) in lock(&self.open).values() {
-                if generation.number <= cleared {
-                    interrupter.interrupt();
-                }
-            }
-        }
-    }
 
     pub(super) fn clear_service(self: &Arc<Self>, service: ObjectId) {
         let idle = self.handoff.with_state(|state, _| state.clear_service(service));

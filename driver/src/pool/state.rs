@@ -428,12 +428,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Generation { number, service: Some(id) }
     }
 
-    /// Makes the pool ready, also for waiters from before a clear that were not refused yet.
-    pub(crate) fn ready<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+    /// Makes the pool ready, also for waiters from before a clear that were not refused yet. They
+    /// must then be [`served`](Self::serve).
+    pub(crate) fn ready(&mut self) {
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
         }
-        self.serve(waiters, wrap);
     }
 
     /// Starts a new generation and pauses. Returns whether the pool was ready, and the idle

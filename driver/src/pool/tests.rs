@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bson::raw::cstr;
@@ -41,7 +41,7 @@ fn bench(runtime: Runtime, server: &Standalone, adjust: impl FnOnce(&mut ClientO
     let address = options.hosts[0].clone();
     let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
     let (pool, _) = Pool::new(address, &establisher);
-    pool.ready();
+    drop(pool.ready());
     Bench { pool, runtime, events }
 }
 
@@ -117,7 +117,7 @@ fn cleared_pool_says_why_and_names_the_host_once() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
     let address = bench.pool.shared.address.clone();
     let cause = Error::invalid_response("short").at(&address);
-    bench.pool.clear(&cause, Interrupt::No);
+    drop(bench.pool.clear(&cause, Interrupt::No));
     let refused = block_on(bench.pool.check_out(Deadline::NEVER)).err().unwrap().error;
     assert!(matches!(refused.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{refused:?}");
     assert_eq!(
@@ -135,7 +135,7 @@ fn interrupted_connection_says_why_and_names_the_host_once() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
     let address = bench.pool.shared.address.clone();
     let mut connection = block_on(bench.take());
-    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse);
+    drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse));
     let mut message = connection.begin();
     message.body().i32(cstr!("ping"), 1);
     let sent = block_on(connection.round_trip(&bench.runtime, Deadline::NEVER));
@@ -236,9 +236,9 @@ async fn connection_is_closed_before_its_slot_is_free() {
     let (broken, stale, cleared) = (bench.take().await, bench.take().await, bench.take().await);
     broken.discard();
     drop(cleared);
-    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No));
     drop(stale);
-    bench.pool.ready();
+    drop(bench.pool.ready());
     drop(bench.take().await);
     bench.pool.shared.upkeep();
     let last = bench.take().await;
@@ -420,7 +420,7 @@ fn wakers_of_interrupted_openings_run_outside_of_the_lock() {
     });
     let waker = Waker::from(curious.clone());
     let interrupts: [&dyn Fn(); 2] =
-        [&|| bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse), &|| {
+        [&|| drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse)), &|| {
             bench.pool.close()
         }];
     for (interrupt, woken) in interrupts.into_iter().zip(1..) {
@@ -431,4 +431,51 @@ fn wakers_of_interrupted_openings_run_outside_of_the_lock() {
         let count = |of: &AtomicUsize| of.load(Ordering::SeqCst);
         assert_eq!((count(&curious.woken), count(&curious.locked)), (woken, 0));
     }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The deployment changes a pool under a lock, and drops the updates after it.
+#[test]
+fn updates_wake_nobody_until_they_are_dropped() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(1);
+    });
+    let woken = Arc::<Woken>::default();
+    let waker = Waker::from(woken.clone());
+    let count = || woken.0.load(Ordering::SeqCst);
+    let mut cx = Context::from_waker(&waker);
+    let held = block_on(bench.take());
+    let given_up = shared::lock(&bench.pool.shared.give_up).clone();
+    let (mut opens, mut asks) =
+        (pin!(given_up.wait()), pin!(bench.pool.check_out(Deadline::NEVER)));
+    assert!(opens.as_mut().poll(&mut cx).is_pending());
+    assert!(asks.as_mut().poll(&mut cx).is_pending());
+    let clearing = bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse);
+    assert_eq!((count(), bench.waiting()), (0, 1));
+    drop(clearing);
+    assert_eq!((count(), bench.waiting()), (2, 0));
+
+    // A waiter that the clear has not refused yet.
+    drop(held);
+    drop(bench.pool.ready());
+    let held = block_on(bench.take());
+    let mut asks = pin!(bench.pool.check_out(Deadline::NEVER));
+    assert!(asks.as_mut().poll(&mut cx).is_pending());
+    let clearing = bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    drop(held);
+    let readying = bench.pool.ready();
+    assert_eq!((count(), bench.waiting()), (2, 1));
+    drop(readying);
+    assert_eq!((count(), bench.waiting()), (3, 0));
+    drop(clearing);
+    assert!(matches!(asks.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
 }

@@ -146,6 +146,12 @@ impl Deployment {
         }
     }
 
+    /// Whether the nest is locked for an update.
+    #[cfg(test)]
+    pub(super) fn is_updating(&self) -> bool {
+        self.nest.is_updating()
+    }
+
     /// The current snapshot, as an owned reference.
     pub(super) fn snapshot(&self) -> Arc<TopologySnapshot<Topology>> {
         self.nest.load_full()

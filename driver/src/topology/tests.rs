@@ -1,6 +1,9 @@
 //! Deployments of real servers, on both APIs.
 
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bson::doc;
@@ -9,7 +12,7 @@ use testbed::{Direction, Fault, Member, Proxy, ReplicaSet, Standalone};
 use super::*;
 use crate::deadline::Deadline;
 use crate::description::{TopologyDescription, TopologyType};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventHandler;
 use crate::event::sdam::SdamEvent;
 use crate::options::{ClientOptions, ConnectionString, ReadPreference, ServerAddress};
@@ -456,4 +459,44 @@ mod cases {
         let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
         selected.pool().check_out(soon()).await.unwrap();
     }
+}
+
+/// Looks at the lock of the nest when it is woken.
+struct Curious {
+    deployment: Weak<Deployment>,
+    woken: AtomicUsize,
+    locked: AtomicUsize,
+}
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        let locked = self.deployment.upgrade().is_some_and(|deployment| deployment.is_updating());
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        self.locked.fetch_add(usize::from(locked), Ordering::SeqCst);
+    }
+}
+
+/// The waker of a checkout may run other code of the client at once, which may update the nest.
+#[test]
+fn wakers_of_refused_checkouts_run_outside_of_the_lock() {
+    let server = Standalone::start().unwrap();
+    let mut options = options(&server.uri());
+    options.max_pool_size = Some(1);
+    let deployment = Deployment::open(Arc::new(options), Runtime::blocking().unwrap()).unwrap();
+    let curious = Arc::new(Curious {
+        deployment: Arc::downgrade(&deployment),
+        woken: AtomicUsize::new(0),
+        locked: AtomicUsize::new(0),
+    });
+    block_on(select(&deployment, ReadPreference::Primary)).unwrap();
+    let snapshot = deployment.snapshot();
+    let server = &snapshot.servers()[0];
+    let held = block_on(server.pool().check_out(Deadline::NEVER)).unwrap();
+    let mut waits = pin!(server.pool().check_out(Deadline::NEVER));
+    let waker = Waker::from(Arc::clone(&curious));
+    assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    deployment.lost(server, Error::timeout("on purpose"));
+    let count = |of: &AtomicUsize| of.load(Ordering::SeqCst);
+    assert_eq!((count(&curious.woken), count(&curious.locked)), (1, 0));
+    drop(held);
 }

@@ -112,16 +112,18 @@ impl Model {
         }
     }
 
-    /// The steps of a clear. The real pool emits its event between the first two, and closes
-    /// sockets in the last.
+    /// The steps of a clear. The real pool emits its event and releases the lock of the nest between
+    /// the first two, and closes sockets in the last.
     pub(crate) fn clear(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
         drop(self.to_close(idle));
     }
 
+    /// The steps of making the pool ready. The real pool releases the lock of the nest in between.
     pub(crate) fn ready(self: &Arc<Self>) {
-        self.step(|state, waiters, wrap| state.ready(waiters, &wrap));
+        self.handoff.with_state(|state, _| state.ready());
+        self.step(|state, waiters, wrap| state.serve(waiters, &wrap));
     }
 
     pub(crate) fn close(self: &Arc<Self>) {

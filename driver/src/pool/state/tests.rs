@@ -229,7 +229,7 @@ fn services_have_their_own_generations() {
     let handoff: toro::Handoff<State<u32, char>, ()> =
         toro::Handoff::new(State::new(limits(10, 10)));
     handoff.with(|state, waiters| {
-        state.ready(waiters, &wrap);
+        state.ready();
         let open = |state: &mut State<u32, char>, waiters: &mut Waiters<'_, ()>, service| {
             let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
                 panic!("no ticket")
@@ -272,7 +272,7 @@ fn expired_connections_are_removed_from_the_bottom() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     handoff.with(|state, waiters| {
-        state.ready(waiters, &wrap);
+        state.ready();
         let generations: Vec<_> = (0..3)
             .map(|_| {
                 let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
@@ -306,7 +306,7 @@ fn expired_connections_are_removed_from_the_bottom() {
 fn connection_idle_for_two_ticks_is_checked() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
     handoff.with(|state, waiters| {
-        state.ready(waiters, &wrap);
+        state.ready();
         let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
             panic!("no ticket")
         };

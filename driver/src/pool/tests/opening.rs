@@ -1,7 +1,6 @@
 //! Connections being opened whose callers no longer wait.
 
 use std::pin::Pin;
-use std::task::Poll;
 
 use testbed::{Direction, Fault, Proxy};
 
@@ -208,8 +207,8 @@ async fn opening_of_an_old_generation_delays_no_other() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), populating).await.expect("the upkeep opens one");
-    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
-    bench.pool.ready();
+    drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No));
+    drop(bench.pool.ready());
     let mut ask = pin!(bench.take());
     look(ask.as_mut()).await;
     assert_eq!((bench.pool.counts().pending, bench.waiting()), (2, 0));
@@ -276,9 +275,9 @@ async fn opening_of_an_old_generation_serves_no_caller() {
         server.pause().unwrap();
         let mut ask = pin!(bench.pool.check_out(Deadline::NEVER));
         look(ask.as_mut()).await;
-        bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+        drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No));
         if ready_again {
-            bench.pool.ready();
+            drop(bench.pool.ready());
         }
         server.resume().unwrap();
         assert_refused_after_clear(&bench, ask.await);
@@ -295,7 +294,7 @@ fn blocking_opening_of_an_old_generation_serves_no_caller() {
             while bench.count(is_created) == 0 {
                 std::thread::yield_now();
             }
-            bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+            drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No));
             server.resume().unwrap();
         });
         block_on(bench.pool.check_out(Deadline::NEVER))
@@ -321,7 +320,7 @@ async fn populating_of_an_old_generation_keeps_no_connection() {
         tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens");
     };
     until(&|| bench.count(is_created) == 1).await;
-    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    drop(bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No));
     server.resume().unwrap();
     until(&|| bench.pool.counts().total == 0).await;
     let closed: Vec<_> = bench.events.lock().unwrap().iter().filter_map(closed_reason).collect();

@@ -112,8 +112,9 @@ impl Deployment {
         let Transition { description, pool, events, stale_primaries, unknown_after_election } =
             transition;
         let before = update.old().servers().to_vec();
-        // Handlers may use the client, and so need the lock of the nest.
+        // Handlers and wakers may use the client, and so need the lock of the nest.
         let mut held_events = Vec::new();
+        let mut pool_update = None;
         let servers: Vec<_> = description
             .servers()
             .map(|d| match update.old().server(d.address()) {
@@ -127,14 +128,15 @@ impl Deployment {
         self.publisher.enqueue(events);
         held_events.extend(pool.as_ref().map(|(server, _)| server.pool().hold_events()));
         if let Some((server, PoolChange::Ready)) = &pool {
-            server.pool().ready();
+            pool_update = Some(server.pool().ready());
         }
         let replaced = update.replace(Topology::new(description, servers.clone(), self.limits));
         if let Some((server, PoolChange::Clear(cause, interrupt))) = &pool {
-            server.pool().clear(cause, *interrupt);
+            pool_update = Some(server.pool().clear(cause, *interrupt));
         }
         drop(replaced);
 
+        drop(pool_update);
         drop(held_events);
         self.publisher.deliver();
         before.iter().filter(|server| !is_among(&servers, server)).for_each(|s| s.close());
