@@ -230,7 +230,7 @@ impl Opening {
     ) -> Result<PooledConnection, CheckOutError> {
         let pool = self.pool.clone();
         let opened = self.settle(connection, |connection, generation, state, waiters, wrap| {
-            state.into_use(connection, generation, waiters, &wrap)
+            state.claim(connection, generation, waiters, &wrap)
         });
         match opened {
             Ok(connection) => Ok(PooledConnection::new(connection, pool)),

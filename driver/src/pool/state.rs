@@ -293,7 +293,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// The connection of a ticket is open and counts as in use. Returns its generation. The waiters
-    /// must be served in the same step: by [`into_use`](Self::into_use), or by returning the
+    /// must be served in the same step: by [`claim`](Self::claim), or by returning the
     /// connection at once.
     pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Generation<S> {
         self.spent(ticket);
@@ -309,7 +309,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
 
     /// The connection of a ticket goes to its opener. `Err` if the pool was cleared or closed
     /// during the opening: connections of an older generation run no operation.
-    pub(crate) fn into_use<T>(
+    pub(crate) fn claim<T>(
         &mut self,
         connection: C,
         generation: Generation<S>,

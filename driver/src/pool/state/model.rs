@@ -182,7 +182,7 @@ impl Permit {
         let ticket = self.ticket;
         let opened = pool.step(|state, waiters, wrap| {
             let generation = state.established(ticket, None);
-            state.into_use(numbered(ticket), generation, waiters, &wrap)
+            state.claim(numbered(ticket), generation, waiters, &wrap)
         });
         match opened {
             Ok(id) => Ok(Held { id, generation: generation(id), pool: Some(pool) }),
