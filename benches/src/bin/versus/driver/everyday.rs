@@ -45,8 +45,10 @@ fn pair(ground: &Ground, ours: Work, official: Work) -> Vec<Contender> {
     ]
 }
 
-/// Half of the models insert, a quarter update, a quarter delete. The official crate has no bulk
-/// write for this server, so it inserts, and then sends the other statements by `run_command`.
+/// Half of the models insert, a quarter update, a quarter delete. A program collects all of them
+/// before it sends any. The official crate has no bulk write for this server, so it collects one
+/// list for each kind, inserts, and then sends the other statements by `run_command`. The floor
+/// only builds the models and drops them.
 fn bulk_write(ground: &Ground) -> Vec<Contender> {
     const STATEMENTS: i32 = MODELS / 4;
     ground.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
@@ -56,19 +58,14 @@ fn bulk_write(ground: &Ground) -> Vec<Contender> {
         let coll = at.ours.clone();
         async move {
             for _ in 0..ops {
-                let mut models: Vec<WriteModel> = Vec::with_capacity(MODELS as usize);
-                for i in 0..STATEMENTS {
-                    for n in [2 * i, 2 * i + 1] {
-                        let document = doc! { "name": format!("Mabel {n}"), "weight": 3.25 };
-                        models.push(InsertOneModel::new(document).into());
-                    }
-                    let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
-                    models.push(UpdateOneModel::new(filter, update).into());
-                    models.push(DeleteOneModel::new(doc! { "_id": -1 }).into());
-                }
-                let done = coll.bulk_write(models).ordered(false).await;
+                let done = coll.bulk_write(mixed_models(STATEMENTS)).ordered(false).await;
                 assert_eq!(done.expect("the server writes").matched_count, STATEMENTS as u64);
             }
+        }
+    });
+    let floor = work(move |_, ops| async move {
+        for _ in 0..ops {
+            drop(std::hint::black_box(mixed_models(STATEMENTS)));
         }
     });
     let official = work(move |_, ops| {
@@ -76,23 +73,44 @@ fn bulk_write(ground: &Ground) -> Vec<Contender> {
         async move {
             use mongodb::bson::{Document, doc};
             for _ in 0..ops {
-                let documents: Vec<Document> = (0..2 * STATEMENTS)
-                    .map(|n| doc! { "name": format!("Mabel {n}"), "weight": 3.25 })
-                    .collect();
+                let (mut documents, mut updates, mut deletes) = (vec![], vec![], vec![]);
+                for i in 0..STATEMENTS {
+                    for n in [2 * i, 2 * i + 1] {
+                        documents.push(doc! { "name": format!("Mabel {n}"), "weight": 3.25 });
+                    }
+                    let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
+                    updates.push(doc! { "q": filter, "u": update });
+                    deletes.push(doc! { "q": { "_id": -1 }, "limit": 1 });
+                }
                 coll.insert_many(documents).ordered(false).await.expect("the server writes");
-                let updates: Vec<Document> = (0..STATEMENTS)
-                    .map(|i| doc! { "q": { "_id": i % 1000 }, "u": { "$inc": { "n": 1 } } })
-                    .collect();
-                let update = doc! { "update": "bulk_mixed", "updates": updates, "ordered": false };
+                let command = |name: &str, list: &str, statements: Vec<Document>| {
+                    doc! { name: "bulk_mixed", list: statements, "ordered": false }
+                };
+                let update = command("update", "updates", updates);
                 db.run_command(update).await.expect("the server writes");
-                let deletes: Vec<Document> =
-                    (0..STATEMENTS).map(|_| doc! { "q": { "_id": -1 }, "limit": 1 }).collect();
-                let delete = doc! { "delete": "bulk_mixed", "deletes": deletes, "ordered": false };
+                let delete = command("delete", "deletes", deletes);
                 db.run_command(delete).await.expect("the server writes");
             }
         }
     });
-    pair(ground, ours, official)
+    let mut contenders = pair(ground, ours, official);
+    contenders.push(Contender::tasks("floor", &ground.runtime, 1, floor));
+    contenders
+}
+
+/// `statements` updates, as many deletes, and twice as many inserts.
+fn mixed_models(statements: i32) -> Vec<WriteModel> {
+    let mut models = Vec::with_capacity(4 * statements as usize);
+    for i in 0..statements {
+        for n in [2 * i, 2 * i + 1] {
+            let document = doc! { "name": format!("Mabel {n}"), "weight": 3.25 };
+            models.push(InsertOneModel::new(document).into());
+        }
+        let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
+        models.push(UpdateOneModel::new(filter, update).into());
+        models.push(DeleteOneModel::new(doc! { "_id": -1 }).into());
+    }
+    models
 }
 
 fn find_one_and_update(ground: &Ground) -> Vec<Contender> {
