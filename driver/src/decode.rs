@@ -123,6 +123,6 @@ fn by_bson<'de, T: Deserialize<'de>>(bytes: &'de [u8], left: Left) -> bson::erro
 
 /// Whether the bytes begin with their own length and end with a document's terminator.
 fn is_framed(bytes: &[u8]) -> bool {
-    let told = i32_at(bytes, 0).and_then(|length| usize::try_from(length).ok());
-    bytes.len() >= 5 && told == Some(bytes.len()) && bytes.last() == Some(&0)
+    let declared = i32_at(bytes, 0).and_then(|length| usize::try_from(length).ok());
+    bytes.len() >= 5 && declared == Some(bytes.len()) && bytes.last() == Some(&0)
 }

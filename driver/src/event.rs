@@ -209,13 +209,13 @@ mod tests {
 
     #[test]
     fn panicking_handler_loses_only_its_event() {
-        let (handler, told) = EventHandler::<u32>::queue();
+        let (handler, queue) = EventHandler::<u32>::queue();
         let panicking = EventHandler::callback(move |event| match event {
             0 => std::panic::resume_unwind(Box::new("on purpose")),
             event => handler.handle(event),
         });
         (0..3).for_each(|event| panicking.handle(event));
-        told.close();
-        assert_eq!(told.iter().collect::<Vec<_>>(), [1, 2]);
+        queue.close();
+        assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 2]);
     }
 }

@@ -296,9 +296,12 @@ async fn error_names_its_operation_once() {
         ("insert_many", coll.insert_many(Vec::<Document>::new()).await.unwrap_err()),
     ];
     for (operation, error) in errors {
-        let told = error.to_string();
-        assert!(told.starts_with(&format!("{operation} on {place}: invalid argument: ")), "{told}");
-        assert_eq!(told.matches(&place).count(), 1, "{told}");
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("{operation} on {place}: invalid argument: ")),
+            "{message}"
+        );
+        assert_eq!(message.matches(&place).count(), 1, "{message}");
     }
 }
 

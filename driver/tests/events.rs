@@ -14,22 +14,22 @@ use driver::options::{ClientOptions, ConnectionString, ServerApi, WriteConcern};
 use driver::{Client, sync};
 use testbed::{ReplicaSet, Standalone, Version, shared_standalone};
 
-type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
+type Queue = std::sync::Arc<toro::Queue<CommandEvent>>;
 
 /// The options of a client that records its command events, with its own application name and
 /// database.
-fn telling(uri: &str) -> (ClientOptions, Told, String) {
+fn recording(uri: &str) -> (ClientOptions, Queue, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("events_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (handler, told) = EventHandler::queue();
+    let (handler, queue) = EventHandler::queue();
     let mut options = ConnectionString::parse(uri).unwrap().options;
     options.command_event_handler = Some(handler);
     options.app_name = Some(name.clone());
-    (options, told, name)
+    (options, queue, name)
 }
 
-fn drain(told: &Told) -> Vec<CommandEvent> {
-    std::iter::from_fn(|| told.try_get().ok()).collect()
+fn drain(queue: &Queue) -> Vec<CommandEvent> {
+    std::iter::from_fn(|| queue.try_get().ok()).collect()
 }
 
 /// The kind and the command name of each event. Started and ended events must match.
@@ -105,32 +105,32 @@ fn check_usual_story(events: &[CommandEvent], db: &str) {
 
 #[tokio::test]
 async fn command_events_have_documents_and_replies() {
-    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let (options, queue, db) = recording(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
     coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
     coll.find_one(doc! { "_id": 1 }).await.unwrap();
     coll.insert_one(doc! {}).write_concern(WriteConcern::nodes(0)).await.unwrap();
-    check_usual_story(&drain(&told), &db);
+    check_usual_story(&drain(&queue), &db);
 }
 
 #[test]
 fn blocking_client_emits_the_same_command_events() {
-    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let (options, queue, db) = recording(&shared_standalone().unwrap().uri());
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
     coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).run().unwrap();
     coll.find_one(doc! { "_id": 1 }).run().unwrap();
     coll.insert_one(doc! {}).write_concern(WriteConcern::nodes(0)).run().unwrap();
-    check_usual_story(&drain(&told), &db);
+    check_usual_story(&drain(&queue), &db);
 }
 
 #[tokio::test]
 async fn command_events_report_failures_and_redact_secrets() {
-    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let (options, queue, db) = recording(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     client.database(&db).run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
-    let events = drain(&told);
+    let events = drain(&queue);
     assert_eq!(words(&events), ["noSuchCommand started", "noSuchCommand failed"]);
     let Some(CommandEvent::Failed(failed)) = events.last() else { panic!("{events:?}") };
     assert_eq!(failed.failure.code(), Some(59));
@@ -142,13 +142,13 @@ async fn command_events_report_failures_and_redact_secrets() {
         refused.to_string().contains("al"),
         "the caller's error has the server's message: {refused}"
     );
-    let events = drain(&told);
+    let events = drain(&queue);
     assert_eq!(
         words(&events),
         ["createUser started", "createUser succeeded", "createUser started", "createUser failed"]
     );
-    let told = format!("{events:?}");
-    assert!(!told.contains("sesame") && !told.contains("already exists"), "{told}");
+    let printed = format!("{events:?}");
+    assert!(!printed.contains("sesame") && !printed.contains("already exists"), "{printed}");
     client.database(&db).run_command(doc! { "dropUser": "al" }).await.unwrap();
 }
 
@@ -161,17 +161,17 @@ fn batch_sizes(events: &[CommandEvent]) -> Vec<i64> {
 /// batchSize".
 #[tokio::test]
 async fn get_more_requests_the_rest_of_the_limit() {
-    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let (options, queue, db) = recording(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
     coll.insert_many((0..9).map(|i| doc! { "_id": i })).await.unwrap();
-    drain(&told);
+    drain(&queue);
     let mut cursor = coll.find(doc! {}).limit(5).batch_size(2).await.unwrap();
     let mut found = 0;
     while cursor.advance().await.unwrap() {
         found += 1;
     }
-    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+    assert_eq!((found, batch_sizes(&drain(&queue))), (5, vec![2, 2, 1]));
 
     let mut session = client.start_session().await.unwrap();
     let mut cursor = coll.find(doc! {}).limit(5).batch_size(2).session(&mut session).await.unwrap();
@@ -179,18 +179,18 @@ async fn get_more_requests_the_rest_of_the_limit() {
     while cursor.advance(&mut session).await.unwrap() {
         found += 1;
     }
-    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+    assert_eq!((found, batch_sizes(&drain(&queue))), (5, vec![2, 2, 1]));
 }
 
 #[test]
 fn blocking_get_more_requests_the_rest_of_the_limit() {
-    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let (options, queue, db) = recording(&shared_standalone().unwrap().uri());
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
     coll.insert_many((0..9).map(|i| doc! { "_id": i })).run().unwrap();
-    drain(&told);
+    drain(&queue);
     let found = coll.find(doc! {}).limit(5).batch_size(2).run().unwrap().count();
-    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+    assert_eq!((found, batch_sizes(&drain(&queue))), (5, vec![2, 2, 1]));
 }
 
 /// Specification "Versioned API", "Command Syntax".
@@ -201,7 +201,7 @@ async fn every_command_declares_the_stable_api() {
         // These servers have no Stable API and refuse its fields.
         return;
     }
-    let (mut options, told, db) = telling(&server.uri());
+    let (mut options, queue, db) = recording(&server.uri());
     options.server_api = Some(ServerApi::builder().strict(true).deprecation_errors(false).build());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
@@ -212,7 +212,7 @@ async fn every_command_declares_the_stable_api() {
         client.database("admin").run_command(doc! { "serverStatus": 1 }).await.unwrap_err();
     let ErrorKind::Command(refused) = refused.kind() else { panic!("{refused}") };
     assert_eq!(refused.code, 323, "APIStrictError: the command is not part of version 1");
-    let events = drain(&told);
+    let events = drain(&queue);
     let names: Vec<_> =
         started(&events).iter().map(|command| command.keys().next().unwrap().as_str()).collect();
     assert_eq!(names, ["insert", "find", "getMore", "serverStatus"]);
@@ -226,18 +226,18 @@ async fn every_command_declares_the_stable_api() {
 #[tokio::test]
 async fn attempts_of_a_write_share_one_transaction_number() {
     let set = ReplicaSet::start(1).unwrap();
-    let (options, told, name) = telling(&set.uri());
+    let (options, queue, name) = recording(&set.uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_one(doc! {}).await.unwrap();
-    drain(&told);
+    drain(&queue);
     let fault = doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
         "data": { "failCommands": ["insert"], "closeConnection": true, "appName": name },
     };
     let _fault = set.fail_point(0, fault).unwrap();
     coll.insert_one(doc! {}).await.unwrap();
-    let events = drain(&told);
+    let events = drain(&queue);
     assert_eq!(
         words(&events),
         ["insert started", "insert failed", "insert started", "insert succeeded"]
@@ -253,11 +253,11 @@ async fn attempts_of_a_write_share_one_transaction_number() {
 #[tokio::test]
 async fn dropped_operation_emits_a_failed_event() {
     let server = shared_standalone().unwrap();
-    let (options, told, name) = telling(&server.uri());
+    let (options, queue, name) = recording(&server.uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&name).collection::<Document>("c");
     coll.insert_one(doc! {}).await.unwrap();
-    drain(&told);
+    drain(&queue);
     let fault = doc! {
                 "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn",
                 "data": { "nss": format!("{name}.c") },
@@ -270,7 +270,7 @@ async fn dropped_operation_emits_a_failed_event() {
         held = held_back => held.unwrap().unwrap(),
     };
     fault.disable().unwrap();
-    assert_eq!(words(&drain(&told)), ["find started", "find failed"]);
+    assert_eq!(words(&drain(&queue)), ["find started", "find failed"]);
     coll.find_one(doc! {}).await.unwrap();
 }
 

@@ -559,12 +559,12 @@ fn uploads(server: &Standalone) {
     let mut options = options(server);
     options.app_name = Some("uploads".to_owned());
     let creating = Arc::new(AtomicBool::new(false));
-    let told = creating.clone();
+    let flag = creating.clone();
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(event) = event
             && event.command_name == "listIndexes"
         {
-            told.store(true, Ordering::Release);
+            flag.store(true, Ordering::Release);
         }
     }));
     let client = Client::with_options(options).expect("a client");

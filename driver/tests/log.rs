@@ -175,8 +175,11 @@ fn log_messages_have_the_names_of_the_specification() {
     }
     let [unknown] = client_warnings.as_slice() else { panic!("{client_warnings:?}") };
     check(unknown, "driver::client", Level::WARN, &[]);
-    let told = &line("Command started").fields["command"];
-    assert!(told.ends_with("...") && told.chars().count() == MAX_DOCUMENT_LENGTH + 3, "{told}");
-    assert!(told.starts_with(r#"{"insert":"c""#), "{told}");
+    let command = &line("Command started").fields["command"];
+    assert!(
+        command.ends_with("...") && command.chars().count() == MAX_DOCUMENT_LENGTH + 3,
+        "{command}"
+    );
+    assert!(command.starts_with(r#"{"insert":"c""#), "{command}");
     assert_eq!(line("Server selection started").fields["operation"], "insert");
 }

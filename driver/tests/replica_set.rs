@@ -143,8 +143,8 @@ async fn read_is_retried_after_a_transient_error() {
 }
 
 /// The members to which a client's started `command`s were sent, in order.
-fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
-    let started = std::iter::from_fn(|| told.try_get().ok()).filter_map(|event| match event {
+fn sent_to(command: &'static str, events: &Queue<CommandEvent>) -> Vec<String> {
+    let started = std::iter::from_fn(|| events.try_get().ok()).filter_map(|event| match event {
         CommandEvent::Started(e) if e.command_name == command => {
             Some(e.connection.address.to_string())
         }
@@ -154,15 +154,15 @@ fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
 }
 
 /// Like [`fresh`], with the client's command events. The client knows all members.
-async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
+async fn fresh_with_events(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
     let (.., name) = fresh("").await;
     let mut options =
         ClientOptions::parse(format!("{}&appName={name}&{more}", set().uri())).await.unwrap();
-    let (handler, told) = EventHandler::queue();
+    let (handler, events) = EventHandler::queue();
     options.command_event_handler = Some(handler);
     let client = Client::with_options(options).unwrap();
     client.wait_for_refresh().await.unwrap();
-    (client.database(&name).collection("c"), name, told)
+    (client.database(&name).collection("c"), name, events)
 }
 
 /// The prose tests 3.1 to 3.3 of the specification "Retryable Reads".
@@ -176,13 +176,13 @@ async fn overload_retargeting_moves_a_retried_read() {
     ] {
         let more =
             format!("readPreference=primaryPreferred&enableOverloadRetargeting={retargeting}");
-        let (coll, app, told) = fresh_and_told(&more).await;
+        let (coll, app, events) = fresh_with_events(&more).await;
         let _fault = fail_once(
             &app,
             doc! { "failCommands": ["find"], "errorLabels": labels, "errorCode": 6 },
         );
         coll.find_one(doc! {}).await.unwrap();
-        let [first, second] = &sent_to("find", &told)[..] else {
+        let [first, second] = &sent_to("find", &events)[..] else {
             panic!("the read was not sent twice")
         };
         assert_eq!(first != second, moves, "{labels:?} {retargeting}: {first}, {second}");
@@ -201,7 +201,7 @@ async fn overload_errors_are_retried_up_to_the_limit() {
         ("retryReads=false", 3),
         ("retryWrites=false", 1),
     ] {
-        let (coll, app, told) = fresh_and_told(more).await;
+        let (coll, app, events) = fresh_with_events(more).await;
         let fault = doc! {
             "configureFailPoint": "failCommand", "mode": "alwaysOn",
             "data": {
@@ -212,7 +212,7 @@ async fn overload_errors_are_retried_up_to_the_limit() {
         let _fault = set().fail_point(primary(), fault).unwrap();
         let error = coll.update_many(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap_err();
         assert_eq!(error.code(), Some(462), "{error}");
-        assert_eq!(sent_to("update", &told).len(), attempts, "{more}");
+        assert_eq!(sent_to("update", &events).len(), attempts, "{more}");
     }
 }
 

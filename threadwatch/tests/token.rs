@@ -46,18 +46,18 @@ thread_local! {
 // Destructors of thread-locals and callbacks see the same token.
 #[test]
 fn dying_thread_keeps_its_token() {
-    let (tell, told) = mpsc::channel();
+    let (sender, received) = mpsc::channel();
     let watcher = std::sync::Arc::new(ThreadWatcher::new());
     let token = thread::spawn({
         let watcher = watcher.clone();
         move || {
-            LAST.with(|last| *last.borrow_mut() = Some(Last(tell.clone())));
-            let watch = watcher.watch(move || tell.send(ThreadToken::current()).unwrap());
+            LAST.with(|last| *last.borrow_mut() = Some(Last(sender.clone())));
+            let watch = watcher.watch(move || sender.send(ThreadToken::current()).unwrap());
             assert_eq!(watch, Watch::Started);
             ThreadToken::current()
         }
     })
     .join()
     .unwrap();
-    assert_eq!(told.iter().collect::<Vec<_>>(), [token, token]);
+    assert_eq!(received.iter().collect::<Vec<_>>(), [token, token]);
 }

@@ -111,10 +111,10 @@ pub fn decode(data: &[u8]) {
         return;
     }
     if let Ok(raw) = RawDocument::from_bytes(data) {
-        let told = |result: bson::error::Result<Document>| {
+        let printed = |result: bson::error::Result<Document>| {
             format!("{:?}", result.map_err(|error| error.to_string()))
         };
-        assert_eq!(told(decode::document(raw)), told(Document::try_from(raw)));
+        assert_eq!(printed(decode::document(raw)), printed(Document::try_from(raw)));
     }
     same::<Document>(data);
     same::<Bson>(data);

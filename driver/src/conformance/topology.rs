@@ -45,9 +45,9 @@ impl Topology {
     /// `InvalidArgument` for invalid options.
     pub fn open(mut options: ClientOptions) -> Result<Self> {
         let events = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&events);
+        let log = Arc::clone(&events);
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }));
         Ok(Topology { inner: Unwatched::open(options)?, events })
     }

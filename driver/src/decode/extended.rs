@@ -44,12 +44,12 @@ pub(super) fn binary<'de>(subtype: u8, bytes: &[u8]) -> impl MapAccess<'de, Erro
 struct One<V> {
     key: &'static str,
     value: Option<V>,
-    told: bool,
+    key_read: bool,
 }
 
 impl<V> One<V> {
     fn new(key: &'static str, value: V) -> Self {
-        One { key, value: Some(value), told: false }
+        One { key, value: Some(value), key_read: false }
     }
 }
 
@@ -57,7 +57,7 @@ impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for One<V> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.key_read, true) {
             return Ok(None);
         }
         seed.deserialize(BorrowedStrDeserializer::new(self.key)).map(Some)
@@ -77,14 +77,14 @@ impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for Two<V> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        match self.0.told {
+        match self.0.key_read {
             false => self.0.next_key_seed(seed),
             true => self.1.next_key_seed(seed),
         }
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        match self.1.told {
+        match self.1.key_read {
             false => self.0.next_value_seed(seed),
             true => self.1.next_value_seed(seed),
         }

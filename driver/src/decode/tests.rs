@@ -191,7 +191,7 @@ struct Borrowed<'a> {
 struct Numbered(i64, Bson);
 
 /// The result, without the key of an error, which `bson` does not always set.
-fn told<T: Debug>(result: Result<T, bson::error::Error>) -> String {
+fn printed<T: Debug>(result: Result<T, bson::error::Error>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
         Err(mut error) => {
@@ -203,7 +203,7 @@ fn told<T: Debug>(result: Result<T, bson::error::Error>) -> String {
 
 fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
     let (ours, theirs) =
-        (told(from_slice::<T>(bytes)), told(bson::deserialize_from_slice::<T>(bytes)));
+        (printed(from_slice::<T>(bytes)), printed(bson::deserialize_from_slice::<T>(bytes)));
     if ours != theirs {
         // Maps without an order print their entries in a random one.
         let sorted = |text: &str| {
@@ -218,7 +218,7 @@ fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
 /// A whole document equals that of `bson`, and so does its error.
 fn same_document(bytes: &[u8]) {
     if let Ok(raw) = RawDocument::from_bytes(bytes) {
-        assert_eq!(told(document(raw)), told(Document::try_from(raw)), "{bytes:02x?}");
+        assert_eq!(printed(document(raw)), printed(Document::try_from(raw)), "{bytes:02x?}");
     }
 }
 

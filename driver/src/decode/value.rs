@@ -91,10 +91,12 @@ impl<'c, 'de> Value<'c, 'de> {
     #[inline]
     fn binary(self) -> Result<(u8, &'de [u8])> {
         const OLD: u8 = 2;
-        let told = i32_at(self.bytes, 0).and_then(|length| usize::try_from(length).ok());
+        let declared = i32_at(self.bytes, 0).and_then(|length| usize::try_from(length).ok());
         match self.bytes {
             // The old subtype has a second length.
-            [_, _, _, _, subtype, bytes @ ..] if told == Some(bytes.len()) && *subtype != OLD => {
+            [_, _, _, _, subtype, bytes @ ..]
+                if declared == Some(bytes.len()) && *subtype != OLD =>
+            {
                 Ok((*subtype, bytes))
             }
             _ => Err(self.refuse()),

@@ -68,9 +68,9 @@ fn array(bytes: &[u8], depth: u32) -> Option<Vec<Bson>> {
 /// Binary data of any subtype except the old one, which has a second length.
 fn binary(bytes: &[u8]) -> Option<Binary> {
     const OLD: u8 = 2;
-    let told = usize::try_from(i32_at(bytes, 0)?).ok()?;
+    let declared = usize::try_from(i32_at(bytes, 0)?).ok()?;
     match bytes {
-        [_, _, _, _, subtype, bytes @ ..] if told == bytes.len() && *subtype != OLD => {
+        [_, _, _, _, subtype, bytes @ ..] if declared == bytes.len() && *subtype != OLD => {
             Some(Binary { subtype: (*subtype).into(), bytes: bytes.to_vec() })
         }
         _ => None,

@@ -245,7 +245,7 @@ fn zero_in(bytes: &[u8]) -> Option<usize> {
 /// The length of the value at the start of `rest`.
 #[inline]
 fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
-    let told = |extra: usize| usize::try_from(i32_at(rest, 0)?).ok()?.checked_add(extra);
+    let declared_plus = |extra: usize| usize::try_from(i32_at(rest, 0)?).ok()?.checked_add(extra);
     Some(match kind {
         kind::BOOLEAN => 1,
         kind::INT32 => 4,
@@ -255,17 +255,17 @@ fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
         kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
         // A string has at least its terminator and ends with it.
         kind::STRING | kind::CODE | kind::SYMBOL => {
-            let length = told(4).filter(|length| *length >= 5)?;
+            let length = declared_plus(4).filter(|length| *length >= 5)?;
             if rest.get(length - 1) != Some(&0) {
                 return None;
             }
             length
         }
         kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => {
-            told(0).filter(|length| *length >= 5)?
+            declared_plus(0).filter(|length| *length >= 5)?
         }
-        kind::BINARY => told(5)?,
-        kind::DB_POINTER => told(4 + 12)?,
+        kind::BINARY => declared_plus(5)?,
+        kind::DB_POINTER => declared_plus(4 + 12)?,
         kind::REGEX => {
             let pattern = rest.iter().position(|byte| *byte == 0)? + 1;
             pattern + rest[pattern..].iter().position(|byte| *byte == 0)? + 1

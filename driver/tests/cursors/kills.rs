@@ -186,7 +186,7 @@ async fn hung_server_does_not_delay_kills_on_another() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = events.clone();
     options.command_event_handler = Some(EventHandler::callback(move |event| {
-        let (name, told, address) = match event {
+        let (name, what, address) = match event {
             CommandEvent::Started(event) => {
                 (event.command_name, "started", event.connection.address)
             }
@@ -197,7 +197,7 @@ async fn hung_server_does_not_delay_kills_on_another() {
             _ => return,
         };
         if name == "killCursors" {
-            seen.lock().unwrap().push((told, address.to_string()));
+            seen.lock().unwrap().push((what, address.to_string()));
         }
     }));
     let client = Client::with_options(options).unwrap();
@@ -214,15 +214,15 @@ async fn hung_server_does_not_delay_kills_on_another() {
     let hung = set.secondaries()[0];
     set.pause(hung).unwrap();
     drop(there);
-    let told = |told, i| {
+    let happened = |event, i| {
         let address = set.host(i).unwrap();
-        events.lock().unwrap().iter().any(|event| *event == (told, address.clone()))
+        events.lock().unwrap().iter().any(|seen| *seen == (event, address.clone()))
     };
     let primary = set.primary().unwrap();
-    in_time(until(|| told("started", hung))).await;
+    in_time(until(|| happened("started", hung))).await;
     drop(here);
-    in_time(until(|| told("ended", primary))).await;
-    assert!(!told("ended", hung), "it waited for the server that hangs");
+    in_time(until(|| happened("ended", primary))).await;
+    assert!(!happened("ended", hung), "it waited for the server that hangs");
     set.resume(hung).unwrap();
 }
 

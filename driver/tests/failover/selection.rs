@@ -82,10 +82,10 @@ mod cases {
             let descriptions = scope.spawn(|| {
                 let (mut last, mut seen) = (client.topology(), HashSet::new());
                 while !stop.load(Ordering::Relaxed) {
-                    let told = format!("{last:?}");
+                    let before = format!("{last:?}");
                     let next = client.topology();
                     assert_whole(&next);
-                    assert_eq!(format!("{last:?}"), told, "a snapshot changed");
+                    assert_eq!(format!("{last:?}"), before, "a snapshot changed");
                     assert!(
                         next.max_election_id() >= last.max_election_id(),
                         "an older snapshot {next} follows {last}"
@@ -299,10 +299,10 @@ mod cases {
         let (mut options, _) =
             options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
         let sent: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-        let told = Arc::clone(&sent);
+        let log = Arc::clone(&sent);
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(e) = event {
-                told.lock().unwrap().push((e.command_name, e.connection.address.to_string()));
+                log.lock().unwrap().push((e.command_name, e.connection.address.to_string()));
             }
         }));
         let client = Store::<F>::open(options).unwrap();

@@ -148,7 +148,7 @@ fn token_moves_on_while_nothing_happens<F: Reads>() {
     let watch = monkeys.watch().max_await_time(Duration::from_millis(50));
     let mut stream = F::end(watch).unwrap();
     let before = stream.resume_token();
-    assert!(before.is_some(), "the server told it with the first batch");
+    assert!(before.is_some(), "the first batch has it");
     // Writes elsewhere advance the oplog.
     let elsewhere = monkeys.client().database(&F::name()).collection::<Document>("c");
     F::end(elsewhere.insert_one(doc! {})).unwrap();

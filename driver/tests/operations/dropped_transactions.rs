@@ -41,14 +41,14 @@ impl<F: Api> Ground<F> {
     fn new() -> Self {
         let set = ReplicaSet::start(1).unwrap();
         let sessions: Arc<Mutex<HashSet<Vec<u8>>>> = Arc::default();
-        let told = Arc::clone(&sessions);
+        let seen = Arc::clone(&sessions);
         let mut options = ConnectionString::parse(set.uri()).unwrap().options;
         options.max_pool_size = Some(CONNECTIONS);
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event
                 && let Ok(lsid) = started.command.get_document("lsid")
             {
-                told.lock().unwrap().insert(id_of(lsid));
+                seen.lock().unwrap().insert(id_of(lsid));
             }
         }));
         let ground = Ground { set, client: F::open(options).unwrap(), sessions };

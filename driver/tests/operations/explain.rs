@@ -66,8 +66,8 @@ fn explained_operations_change_nothing<F: Api>() {
     ];
     for plan in explained {
         let plan = plan.unwrap();
-        let told = ["queryPlanner", "stages"].iter().any(|part| plan.contains_key(part));
-        assert!(told, "{plan}");
+        let is_plan = ["queryPlanner", "stages"].iter().any(|part| plan.contains_key(part));
+        assert!(is_plan, "{plan}");
     }
     let found = F::collect(F::end(coll.find(doc! {}).sort(doc! { "_id": 1 })).unwrap()).unwrap();
     assert_eq!(found, documents);

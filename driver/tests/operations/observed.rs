@@ -41,16 +41,16 @@ impl<F: Api> Observed<F> {
         let commands: Arc<Mutex<Vec<CommandEvent>>> = Arc::default();
         let connections: Arc<Mutex<(usize, usize)>> = Arc::default();
         let mut options = ConnectionString::parse(uri).unwrap().options;
-        let told = Arc::clone(&commands);
+        let log = Arc::clone(&commands);
         options.command_event_handler =
-            Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
+            Some(EventHandler::callback(move |event| log.lock().unwrap().push(event)));
         let ready: Arc<AtomicUsize> = Arc::default();
-        let (told, told_ready) = (Arc::clone(&connections), Arc::clone(&ready));
+        let (counts, ready_count) = (Arc::clone(&connections), Arc::clone(&ready));
         options.cmap_event_handler = Some(EventHandler::callback(move |event| match event {
-            CmapEvent::ConnectionCreated(_) => told.lock().unwrap().0 += 1,
-            CmapEvent::ConnectionClosed(_) => told.lock().unwrap().1 += 1,
+            CmapEvent::ConnectionCreated(_) => counts.lock().unwrap().0 += 1,
+            CmapEvent::ConnectionClosed(_) => counts.lock().unwrap().1 += 1,
             CmapEvent::ConnectionReady(_) => {
-                told_ready.fetch_add(1, Ordering::Relaxed);
+                ready_count.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }));

@@ -56,10 +56,10 @@ impl<F: Api> Ground<F> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut options = ConnectionString::parse(servers().uri()).unwrap().options;
         let sent = Sent::default();
-        let told = Arc::clone(&sent);
+        let log = Arc::clone(&sent);
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event {
-                told.lock().unwrap().push(started.command);
+                log.lock().unwrap().push(started.command);
             }
         }));
         options.app_name = Some(format!("transactions{number}"));

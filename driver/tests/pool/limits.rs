@@ -283,8 +283,11 @@ async fn invalid_timeouts_in_a_connection_string_give_warnings() {
         for value in ["-1", "9223372036854775808", "1s"] {
             let options =
                 ClientOptions::parse(format!("mongodb://localhost/?{name}={value}")).await.unwrap();
-            let told = options.warnings();
-            assert!(told.iter().any(|warning| warning.contains(name)), "{name}={value}: {told:?}");
+            let warnings = options.warnings();
+            assert!(
+                warnings.iter().any(|warning| warning.contains(name)),
+                "{name}={value}: {warnings:?}"
+            );
             let set = [
                 options.connect_timeout,
                 options.max_idle_time,

@@ -49,7 +49,7 @@ impl<F: Api> Ground<F> {
     }
 
     fn operation_time(&self) -> Timestamp {
-        self.session.operation_time().expect("an operation has told its time")
+        self.session.operation_time().expect("an operation has returned its time")
     }
 
     /// The read concern of the last command `name`.

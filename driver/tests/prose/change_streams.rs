@@ -145,8 +145,8 @@ fn change_streams_prose_3<F: Reads>() {
     let stage = stage.get_document_mut("$changeStream").unwrap();
     let resumed = stage.remove("resumeAfter").unwrap();
     // The event was the only one of its batch, so a later token of the server may be used.
-    let told = observed.replied("getMore");
-    let post_batch = told.iter().filter_map(|reply| batch(reply).1);
+    let replies = observed.replied("getMore");
+    let post_batch = replies.iter().filter_map(|reply| batch(reply).1);
     let known: Vec<ResumeToken> = post_batch.chain([token]).collect();
     assert!(known.contains(&driver::bson::deserialize_from_bson(resumed).unwrap()));
     for command in &mut sent {

@@ -74,11 +74,11 @@ fn sessions_prose_3<F: Api>() {
         // Other clients do not advance the cluster time that this one knows.
         let (observed, items) = observed::<F>();
         run(&observed, &items);
-        let told = observed.replied(name)[0].get_document("$clusterTime").unwrap().clone();
+        let cluster_time = observed.replied(name)[0].get_document("$clusterTime").unwrap().clone();
         run(&observed, &items);
         let sent = observed.sent(name);
         assert!(sent[0].contains_key("$clusterTime"), "{name}");
-        assert_eq!(sent[1].get_document("$clusterTime").unwrap(), &told, "{name}");
+        assert_eq!(sent[1].get_document("$clusterTime").unwrap(), &cluster_time, "{name}");
     }
     check::<F>("ping", |observed, _| {
         F::end(observed.database().run_command(doc! { "ping": 1 })).unwrap();
@@ -249,13 +249,13 @@ fn sessions_prose_20<F: Api>() {
     let set = shared_replica_set().unwrap();
     let primary = set.host(set.wait_for_primary().unwrap()).unwrap();
     let heartbeats: Arc<Mutex<usize>> = Arc::default();
-    let told = Arc::clone(&heartbeats);
+    let count = Arc::clone(&heartbeats);
     let uri = format!("mongodb://{primary}/?directConnection=true&serverMonitoringMode=poll");
     let one = Observed::<F>::with(&uri, |options| {
         options.heartbeat_freq = Some(Duration::from_millis(500));
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             if let SdamEvent::ServerHeartbeatSucceeded(_) = event {
-                *told.lock().unwrap() += 1;
+                *count.lock().unwrap() += 1;
             }
         }));
     });
@@ -263,14 +263,14 @@ fn sessions_prose_20<F: Api>() {
         F::end(one.client.database("admin").run_command(doc! { "ping": 1 })).unwrap();
     };
     ping();
-    let told = one.replied("ping")[0].get_document("$clusterTime").unwrap().clone();
+    let cluster_time = one.replied("ping")[0].get_document("$clusterTime").unwrap().clone();
     let (two, items) = observed::<F>();
     F::end(items.insert_one(doc! { "advance": "$clusterTime" })).unwrap();
     drop(two);
     let seen = *heartbeats.lock().unwrap();
     eventually("two more heartbeats have succeeded", || *heartbeats.lock().unwrap() >= seen + 2);
     ping();
-    assert_eq!(one.sent("ping")[1].get_document("$clusterTime").unwrap(), &told);
+    assert_eq!(one.sent("ping")[1].get_document("$clusterTime").unwrap(), &cluster_time);
 }
 
 fn sessions_prose_21<F: Api>() {

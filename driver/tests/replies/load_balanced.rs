@@ -17,10 +17,10 @@ type Seen = Arc<Mutex<Vec<(usize, String)>>>;
 /// Each backend has one cursor of two batches, which other backends do not know.
 fn balancer() -> (FakeServer, Seen) {
     let seen = Seen::default();
-    let told = Arc::clone(&seen);
+    let log = Arc::clone(&seen);
     let mut opened_by = None;
     let server = FakeServer::load_balancer(move |connection, command| {
-        told.lock().unwrap().push((connection, command.to_owned()));
+        log.lock().unwrap().push((connection, command.to_owned()));
         match command {
             "find" => {
                 opened_by = Some(connection);
@@ -101,9 +101,9 @@ async fn dropped_cursor_behind_a_balancer_is_killed_where_it_is() {
 /// A balancer whose backends have lost the cursor when they are asked for more.
 fn forgetful() -> (FakeServer, Seen) {
     let seen = Seen::default();
-    let told = Arc::clone(&seen);
+    let log = Arc::clone(&seen);
     let server = FakeServer::load_balancer(move |connection, command| {
-        told.lock().unwrap().push((connection, command.to_owned()));
+        log.lock().unwrap().push((connection, command.to_owned()));
         Answer::Reply(match command {
             "find" => {
                 let batch = doc! { "id": 7_i64, "ns": "db.coll", "firstBatch": [{ "_id": 1 }] };
@@ -154,13 +154,13 @@ async fn end_of_a_transaction_carries_the_last_recovery_token() {
         Answer::Reply(reply)
     });
     let ended: Arc<Mutex<Vec<Document>>> = Arc::default();
-    let told = Arc::clone(&ended);
+    let log = Arc::clone(&ended);
     let mut options = ConnectionString::parse(server.uri()).unwrap().options;
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(started) = event
             && started.command_name.ends_with("Transaction")
         {
-            told.lock().unwrap().push(started.command);
+            log.lock().unwrap().push(started.command);
         }
     }));
     let client = Client::with_options(options).unwrap();

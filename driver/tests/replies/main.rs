@@ -220,7 +220,7 @@ async fn timeout_during_a_retry_has_the_previous_error() {
             if asked == 1 { Answer::Close } else { Answer::Silence }
         })
     }
-    let told = |error: driver::error::Error| {
+    let check = |error: driver::error::Error| {
         assert!(error.is_timeout(), "{error}");
         let source =
             error.source().and_then(|source| source.downcast_ref::<driver::error::Error>());
@@ -230,14 +230,16 @@ async fn timeout_during_a_retry_has_the_previous_error() {
     };
     let server = fails_then_silent();
     let client = Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).await.unwrap();
-    told(client.database("db").collection::<Document>("coll").find_one(doc! {}).await.unwrap_err());
+    check(
+        client.database("db").collection::<Document>("coll").find_one(doc! {}).await.unwrap_err(),
+    );
     let server = fails_then_silent();
     let blocking = tokio::task::spawn_blocking(move || {
         let client =
             sync::Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).unwrap();
         client.database("db").collection::<Document>("coll").find_one(doc! {}).run().unwrap_err()
     });
-    told(blocking.await.unwrap());
+    check(blocking.await.unwrap());
 }
 
 #[test]

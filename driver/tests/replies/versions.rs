@@ -27,10 +27,10 @@ const V8_2: i32 = 27;
 fn client<F: Api>(server: &FakeServer) -> (Client<F>, Arc<Mutex<Vec<Document>>>) {
     let mut options = ConnectionString::parse(server.uri()).unwrap().options;
     let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
-    let told = Arc::clone(&sent);
+    let log = Arc::clone(&sent);
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(event) = event {
-            told.lock().unwrap().push(event.command);
+            log.lock().unwrap().push(event.command);
         }
     }));
     (F::open(options).unwrap(), sent)

@@ -71,14 +71,14 @@ proptest! {
                     line.push(id);
                 }
                 2 | 3 => if let Some(id) = waits.pick(choice) {
-                    let told = granted.iter().any(|(waiter, _)| *waiter == id);
+                    let is_granted = granted.iter().any(|(waiter, _)| *waiter == id);
                     granted.retain(|(waiter, _)| *waiter != id);
                     let got = if action % 7 == 2 {
                         waits.poll(id)
                     } else {
                         waits.poll_elsewhere(id)
                     };
-                    prop_assert_eq!(got.is_ready(), told);
+                    prop_assert_eq!(got.is_ready(), is_granted);
                 },
                 4 => if let Some(id) = waits.pick(choice) {
                     waits.drop(id);
@@ -91,9 +91,9 @@ proptest! {
                 },
                 5 => {
                     let count = usize::from(amount % 4);
-                    let told: Vec<_> = line.drain(..count.min(line.len())).collect();
-                    prop_assert_eq!(condition.notify(count), told.len());
-                    granted.extend(told.into_iter().map(|id| (id, true)));
+                    let notified: Vec<_> = line.drain(..count.min(line.len())).collect();
+                    prop_assert_eq!(condition.notify(count), notified.len());
+                    granted.extend(notified.into_iter().map(|id| (id, true)));
                 }
                 _ => {
                     prop_assert_eq!(condition.notify_all(), line.len());

@@ -103,7 +103,7 @@ impl Progress {
     pub(super) fn finish(mut self, order: &[usize]) -> Result<BulkWriteResult> {
         let Some(mut error) = self.failure.take() else { return Ok(self.result) };
         let tried = self.tried;
-        *error.kind_mut() = ErrorKind::BulkWrite(self.told(&[], &order[tried..]));
+        *error.kind_mut() = ErrorKind::BulkWrite(self.into_error(&[], &order[tried..]));
         Err(error)
     }
 
@@ -115,11 +115,12 @@ impl Progress {
         if start == 0 && (sent == 0 || sent == order.len()) {
             return error;
         }
-        let told = self.told(&order[start..sent], &order[sent..]);
-        Error::interrupted(ErrorKind::BulkWrite(told), error)
+        let failed = self.into_error(&order[start..sent], &order[sent..]);
+        Error::interrupted(ErrorKind::BulkWrite(failed), error)
     }
 
-    fn told(self, unconfirmed: &[usize], unprocessed: &[usize]) -> BulkWriteError {
+    /// The error of the bulk write, with the results so far.
+    fn into_error(self, unconfirmed: &[usize], unprocessed: &[usize]) -> BulkWriteError {
         let sorted = |models: &[usize]| {
             let mut models = models.to_vec();
             models.sort_unstable();

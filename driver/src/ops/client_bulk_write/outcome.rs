@@ -80,7 +80,7 @@ pub(super) struct Progress<'a, R> {
     succeeded: bool,
     refused: BulkWriteError,
     /// The models of the current command with a result.
-    told: Vec<usize>,
+    answered: Vec<usize>,
     /// The number of errors that its results must still contain.
     errors_left: i64,
     /// The labels, the host and the reply of the first command with an error.
@@ -95,7 +95,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
             result: R::default(),
             succeeded: false,
             refused: BulkWriteError::default(),
-            told: Vec::new(),
+            answered: Vec::new(),
             errors_left: 0,
             failure: None,
         }
@@ -163,7 +163,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
         // For an ordered command, the index of its error gives the exact number.
         self.succeeded |= errors == 0 || (!self.ordered && errors < models as i64);
         self.errors_left = errors;
-        self.told.clear();
+        self.answered.clear();
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
             )));
         };
         let index = range.start + at;
-        self.told.push(index);
+        self.answered.push(index);
         if number(result, "ok")? == 0 {
             let code = i32::try_from(number(result, "code")?).unwrap_or_default();
             let details = result.get_document("errInfo").ok();
@@ -245,8 +245,8 @@ impl<'a, R: Outcome> Progress<'a, R> {
     /// The command with the models from `start` to `end` has a reply, but not all its results could
     /// be read.
     pub(super) fn unread(mut self, error: Error, start: usize, end: usize) -> Error {
-        let told = std::mem::take(&mut self.told);
-        let is_in_doubt = |index: &usize| !told.contains(index);
+        let answered = std::mem::take(&mut self.answered);
+        let is_in_doubt = |index: &usize| !answered.contains(index);
         let unconfirmed = match self.errors_left {
             0 => Vec::new(),
             _ => (start..end).filter(is_in_doubt).collect(),

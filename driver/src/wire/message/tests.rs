@@ -149,8 +149,8 @@ fn request_document_shows_sequences_as_arrays() {
     drop(documents);
     drop(message.sequence(cstr!("none")));
     finish(&mut buf, 1000).unwrap();
-    let told = request_document(&buf).unwrap();
-    assert_eq!(told, doc! { "insert": "c", "documents": [{ "a": 1 }, { "b": 2 }], "none": [] });
+    let request = request_document(&buf).unwrap();
+    assert_eq!(request, doc! { "insert": "c", "documents": [{ "a": 1 }, { "b": 2 }], "none": [] });
     for cut in 0..buf.len() {
         let _ = request_document(&buf[..cut]);
     }

@@ -113,8 +113,9 @@ impl Log {
     }
 
     fn wait_for(&self, name: &str, count: u64, patience: Duration) -> Result<(), String> {
-        let seen =
-            |events: &Vec<CmapEvent>| events.iter().filter(|e| told(e).0 == name).count() as u64;
+        let seen = |events: &Vec<CmapEvent>| {
+            events.iter().filter(|e| in_case_format(e).0 == name).count() as u64
+        };
         let (events, expired) = self
             .grown
             .wait_timeout_while(lock(&self.events), patience, |events| seen(events) < count)
@@ -331,15 +332,16 @@ fn events_are(case: &Value, log: &Log) -> Result<(), String> {
         let events = lock(&log.events);
         events
             .iter()
-            .map(told)
+            .map(in_case_format)
             .filter(|(name, _)| !ignored.contains(name))
-            .map(|(_, told)| told)
+            .map(|(_, event)| event)
             .collect()
     };
     let (_guard, _) = log
         .grown
         .wait_timeout_while(lock(&log.events), PATIENCE, |events| {
-            events.iter().filter(|event| !ignored.contains(&told(event).0)).count() < expected.len()
+            events.iter().filter(|event| !ignored.contains(&in_case_format(event).0)).count()
+                < expected.len()
         })
         .unwrap_or_else(PoisonError::into_inner);
     drop(_guard);
@@ -366,7 +368,7 @@ fn matches(expected: &Value, actual: &Value) -> bool {
 }
 
 /// The event in the format of the cases.
-fn told(event: &CmapEvent) -> (&'static str, Value) {
+fn in_case_format(event: &CmapEvent) -> (&'static str, Value) {
     let (name, address, mut rest) = match event {
         CmapEvent::PoolCreated(e) => {
             ("ConnectionPoolCreated", &e.address, json!({ "options": set(&e.options) }))

@@ -26,7 +26,7 @@ pub(crate) struct Events {
     observed: Vec<String>,
     ignored_commands: Vec<String>,
     secrets: bool,
-    told: Mutex<Vec<Told>>,
+    recorded: Mutex<Vec<ObservedEvent>>,
     grown: Condvar,
     connections: Mutex<Connections>,
     moved: Condvar,
@@ -42,7 +42,7 @@ struct Connections {
 
 /// One event.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct ObservedEvent {
     /// `command`, `cmap` or `sdam`.
     kind: &'static str,
     name: &'static str,
@@ -58,7 +58,7 @@ impl Events {
             observed: client.observe_events.iter().map(|name| name.to_string()).collect(),
             ignored_commands,
             secrets: client.observe_sensitive_commands.unwrap_or(false),
-            told: Mutex::default(),
+            recorded: Mutex::default(),
             grown: Condvar::new(),
             connections: Mutex::default(),
             moved: Condvar::new(),
@@ -87,14 +87,14 @@ impl Events {
         }
     }
 
-    fn take(&self, told: Option<Told>) {
-        let Some(told) = told else { return };
-        let command = told.content.get_str("commandName").unwrap_or_default();
-        let hidden = told.kind == "command"
+    fn take(&self, event: Option<ObservedEvent>) {
+        let Some(event) = event else { return };
+        let command = event.content.get_str("commandName").unwrap_or_default();
+        let hidden = event.kind == "command"
             && (self.ignored_commands.iter().any(|ignored| ignored == command)
-                || (!self.secrets && is_secret(command, &told)));
-        if !hidden && self.observed.iter().any(|name| name == told.name) {
-            self.told().push(told);
+                || (!self.secrets && is_secret(command, &event)));
+        if !hidden && self.observed.iter().any(|name| name == event.name) {
+            self.recorded().push(event);
             self.grown.notify_all();
         }
     }
@@ -165,12 +165,12 @@ impl Events {
                 .0;
         }
         drop(connections);
-        self.told().clear();
+        self.recorded().clear();
         Ok(())
     }
 
-    fn told(&self) -> MutexGuard<'_, Vec<Told>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recorded(&self) -> MutexGuard<'_, Vec<ObservedEvent>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `count` events match `template`.
@@ -183,31 +183,33 @@ impl Events {
         count: usize,
         names: &dyn Names,
     ) -> Result<(), String> {
-        let (told, late) = self
+        let (events, late) = self
             .grown
-            .wait_timeout_while(self.told(), PATIENCE, |told| times(told, template, names) < count)
+            .wait_timeout_while(self.recorded(), PATIENCE, |events| {
+                times(events, template, names) < count
+            })
             .unwrap_or_else(PoisonError::into_inner);
         match late.timed_out() {
             false => Ok(()),
             true => Err(format!(
-                "waited for {count} of {template}; there were {}: {told:#?}",
-                times(&told, template, names)
+                "waited for {count} of {template}; there were {}: {events:#?}",
+                times(&events, template, names)
             )),
         }
     }
 
     /// The number of events that match `template`.
     pub(crate) fn count(&self, template: &Document, names: &dyn Names) -> usize {
-        times(&self.told(), template, names)
+        times(&self.recorded(), template, names)
     }
 
     /// The most recently started commands.
     pub(crate) fn last_commands(&self, count: usize) -> Vec<Document> {
-        let told = self.told();
-        let started = told.iter().rev().filter(|told| told.name == "commandStartedEvent");
+        let events = self.recorded();
+        let started = events.iter().rev().filter(|event| event.name == "commandStartedEvent");
         let mut last: Vec<Document> = started
             .take(count)
-            .filter_map(|told| told.content.get_document("command").ok().cloned())
+            .filter_map(|event| event.content.get_document("command").ok().cloned())
             .collect();
         last.reverse();
         last
@@ -219,45 +221,51 @@ impl Events {
     /// They still differ when the time limit for the last events expires.
     pub(crate) fn check(&self, expected: &ExpectedEvents, names: &dyn Names) -> Result<(), String> {
         let until = Instant::now() + LAST_EVENTS;
-        let mut told = self.told();
+        let mut events = self.recorded();
         loop {
-            let outcome = compare(expected, &told, names);
+            let outcome = compare(expected, &events, names);
             let left = until.saturating_duration_since(Instant::now());
             if outcome.is_ok() || left.is_zero() {
                 return outcome;
             }
-            told = self.grown.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0;
+            events =
+                self.grown.wait_timeout(events, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-fn times(told: &[Told], template: &Document, names: &dyn Names) -> usize {
-    told.iter().filter(|told| is(told, template, names).is_ok()).count()
+fn times(events: &[ObservedEvent], template: &Document, names: &dyn Names) -> usize {
+    events.iter().filter(|event| is(event, template, names).is_ok()).count()
 }
 
 /// Compares an event with the expected one, `{name: content}`.
-fn is(told: &Told, template: &Document, names: &dyn Names) -> Result<(), String> {
+fn is(event: &ObservedEvent, template: &Document, names: &dyn Names) -> Result<(), String> {
     let (name, content) = template.iter().next().ok_or("an expected event has no name")?;
-    if name != told.name {
-        return Err(format!("expected {name}, found {told:?}"));
+    if name != event.name {
+        return Err(format!("expected {name}, found {event:?}"));
     }
     let content = content.as_document().ok_or("an expected event is not a document")?;
     for (key, expected) in content {
-        matching::root(expected, told.content.get(key), names)
+        matching::root(expected, event.content.get(key), names)
             .map_err(|why| format!("{name}: {key}: {why}"))?;
     }
     Ok(())
 }
 
-fn compare(expected: &ExpectedEvents, told: &[Told], names: &dyn Names) -> Result<(), String> {
-    let told: Vec<&Told> = told.iter().filter(|told| told.kind == expected.event_type).collect();
+fn compare(
+    expected: &ExpectedEvents,
+    events: &[ObservedEvent],
+    names: &dyn Names,
+) -> Result<(), String> {
+    let events: Vec<&ObservedEvent> =
+        events.iter().filter(|event| event.kind == expected.event_type).collect();
     for (i, template) in expected.events.iter().enumerate() {
-        let told = told
+        let event = events
             .get(i)
-            .ok_or_else(|| format!("event {i}: {template} is missing from {told:#?}"))?;
-        is(told, template, names).map_err(|why| format!("event {i}: {why}"))?;
+            .ok_or_else(|| format!("event {i}: {template} is missing from {events:#?}"))?;
+        is(event, template, names).map_err(|why| format!("event {i}: {why}"))?;
     }
-    match told.get(expected.events.len()) {
+    match events.get(expected.events.len()) {
         Some(surplus) if !expected.ignore_extra_events => {
             Err(format!("unexpected event: {surplus:?}"))
         }
@@ -266,7 +274,7 @@ fn compare(expected: &ExpectedEvents, told: &[Told], names: &dyn Names) -> Resul
 }
 
 /// Specification "Command Logging and Monitoring", section "Security".
-fn is_secret(command: &str, told: &Told) -> bool {
+fn is_secret(command: &str, event: &ObservedEvent) -> bool {
     const SECRET: [&str; 9] = [
         "authenticate",
         "saslStart",
@@ -278,13 +286,13 @@ fn is_secret(command: &str, told: &Told) -> bool {
         "copydbsaslstart",
         "copydb",
     ];
-    let emptied = |key: &str| told.content.get_document(key).is_ok_and(Document::is_empty);
+    let emptied = |key: &str| event.content.get_document(key).is_ok_and(Document::is_empty);
     SECRET.contains(&command)
         || matches!(command.to_ascii_lowercase().as_str(), "hello" | "ismaster")
             && (emptied("command") || emptied("reply"))
 }
 
-fn command(event: &CommandEvent) -> Option<Told> {
+fn command(event: &CommandEvent) -> Option<ObservedEvent> {
     let (name, command, db, connection, service, more) = match event {
         CommandEvent::Started(e) => (
             "commandStartedEvent",
@@ -312,10 +320,10 @@ fn command(event: &CommandEvent) -> Option<Told> {
         "commandName": command, "databaseName": db,
         "hasServerConnectionId": connection.server_id.is_some(), "hasServiceId": service.is_some(),
     });
-    Some(Told { kind: "command", name, content })
+    Some(ObservedEvent { kind: "command", name, content })
 }
 
-fn connection(event: &CmapEvent) -> Option<Told> {
+fn connection(event: &CmapEvent) -> Option<ObservedEvent> {
     let (name, content) = match event {
         CmapEvent::PoolCreated(_) => ("poolCreatedEvent", doc! {}),
         CmapEvent::PoolReady(_) => ("poolReadyEvent", doc! {}),
@@ -353,10 +361,10 @@ fn connection(event: &CmapEvent) -> Option<Told> {
         CmapEvent::ConnectionCheckedIn(_) => ("connectionCheckedInEvent", doc! {}),
         _ => return None,
     };
-    Some(Told { kind: "cmap", name, content })
+    Some(ObservedEvent { kind: "cmap", name, content })
 }
 
-fn topology(event: &SdamEvent) -> Option<Told> {
+fn topology(event: &SdamEvent) -> Option<ObservedEvent> {
     let server = |server: &ServerDescription| doc! { "type": server.server_type().name() };
     let all =
         |topology: &TopologyDescription| doc! { "type": topology.topology_type().to_string() };
@@ -390,5 +398,5 @@ fn topology(event: &SdamEvent) -> Option<Told> {
         }
         _ => return None,
     };
-    Some(Told { kind: "sdam", name, content })
+    Some(ObservedEvent { kind: "sdam", name, content })
 }

@@ -78,19 +78,19 @@ impl Turn {
         match self {
             Turn::Deaf(_) => Ok(()),
             Turn::Listening(_) => once(|all| {
-                let told = |message: &str| {
+                let count = |message: &str| {
                     all.iter()
                         .filter(|kept| {
-                            kept.data.get_str("message").is_ok_and(|told| told == message)
+                            kept.data.get_str("message").is_ok_and(|logged| logged == message)
                         })
                         .count()
                 };
-                match PAIRS.into_iter().find(|[begin, end]| told(begin) != told(end)) {
+                match PAIRS.into_iter().find(|[begin, end]| count(begin) != count(end)) {
                     None => Ok(()),
                     Some([begin, end]) => Err(format!(
                         "the clients are closed, but there are {} records {begin:?} and {} {end:?}",
-                        told(begin),
-                        told(end)
+                        count(begin),
+                        count(end)
                     )),
                 }
             }),

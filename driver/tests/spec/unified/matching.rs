@@ -148,9 +148,9 @@ impl Matching<'_> {
             },
             ("$$matchesHexBytes", Bson::String(hex)) => match actual {
                 Some(Bson::Binary(bytes)) => {
-                    let told: String =
+                    let actual_hex: String =
                         bytes.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                    if told.eq_ignore_ascii_case(hex) {
+                    if actual_hex.eq_ignore_ascii_case(hex) {
                         Ok(())
                     } else {
                         differ(&expected().into(), actual)

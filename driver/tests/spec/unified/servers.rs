@@ -158,7 +158,7 @@ impl Pool {
             Pool::Single => Ok(Running::Single(shared_standalone()?)),
             Pool::Guarded => Ok(Running::Guarded(guarded_set()?)),
         };
-        RUNNING[self as usize][copy].get_or_init(|| start().map_err(told)).clone()
+        RUNNING[self as usize][copy].get_or_init(|| start().map_err(to_message)).clone()
     }
 }
 
@@ -251,7 +251,7 @@ impl Kind {
         static VERSION: OnceLock<Result<Version, String>> = OnceLock::new();
         VERSION
             .get_or_init(|| {
-                testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(told)
+                testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(to_message)
             })
             .clone()
     }
@@ -275,7 +275,7 @@ impl Kind {
             .as_ref()
             .map_err(String::clone)?;
         if let (Some(routers), Some(set)) = (&servers.routers, servers.set()) {
-            primary(set).and_then(|primary| routers.lead_to(&primary)).map_err(told)?;
+            primary(set).and_then(|primary| routers.lead_to(&primary)).map_err(to_message)?;
         }
         Ok(Alone { _place: place, servers })
     }
@@ -289,7 +289,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn told(error: testbed::Error) -> String {
+fn to_message(error: testbed::Error) -> String {
     error.to_string()
 }
 
@@ -310,7 +310,7 @@ impl Servers {
         let mut servers = Servers { running, routers: None, fail_points: Mutex::default() };
         if let Some(set) = servers.set() {
             servers.routers =
-                primary(set).and_then(|primary| Routers::of(view, &primary)).map_err(told)?;
+                primary(set).and_then(|primary| Routers::of(view, &primary)).map_err(to_message)?;
         }
         Ok(servers)
     }
@@ -360,7 +360,7 @@ impl Servers {
             (Running::Single(server), None) => server.command(db, command),
             (_, None) => unreachable!("all but a standalone are sets"),
         };
-        answer.map_err(told)
+        answer.map_err(to_message)
     }
 
     fn command_of(&self, member: usize, command: Document) -> testbed::Result<Document> {
@@ -441,12 +441,12 @@ impl Servers {
             // The primary may have changed.
             for member in 0..self.set().map_or(1, ReplicaSet::len) {
                 self.command_of(member, doc! { "configureFailPoint": &name, "mode": "off" })
-                    .map_err(told)?;
+                    .map_err(to_message)?;
             }
         }
         if let Some(set) = self.set() {
-            set.wait_for_primary().map_err(told)?;
-            set.wait_for_secondaries().map_err(told)?;
+            set.wait_for_primary().map_err(to_message)?;
+            set.wait_for_secondaries().map_err(to_message)?;
         }
         Ok(())
     }

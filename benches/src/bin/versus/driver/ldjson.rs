@@ -99,7 +99,7 @@ fn parse<D: serde::de::DeserializeOwned>(path: &Path) -> Vec<D> {
 fn print<D: serde::Serialize>(documents: &[D], path: &Path) {
     let mut text = Vec::new();
     for document in documents {
-        serde_json::to_writer(&mut text, document).expect("a document can be told as JSON");
+        serde_json::to_writer(&mut text, document).expect("a document has a JSON form");
         text.push(b'\n');
     }
     std::fs::write(path, text).expect("the folder takes a file");

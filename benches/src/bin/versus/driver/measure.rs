@@ -90,9 +90,9 @@ impl Contender {
     /// Performs `ops` operations.
     fn measure(&mut self, ops: u64) -> Taken {
         let (before, clock) = (CpuTime::now(), Instant::now());
-        let told = (self.run)(ops);
+        let measured = (self.run)(ops);
         let (elapsed, cpu) = (clock.elapsed(), CpuTime::now().since(&before));
-        Taken { wall: told.unwrap_or(elapsed), elapsed, cpu, ops }
+        Taken { wall: measured.unwrap_or(elapsed), elapsed, cpu, ops }
     }
 
     /// The allocations of `ops` operations, of the whole process.

@@ -63,11 +63,11 @@ pub(crate) fn verbose_results(result: &VerboseBulkWriteResult) -> Document {
         let result = |result| bson::serialize_to_bson(result).expect("a result is BSON");
         results.iter().map(|(index, of)| (index.to_string(), result(of))).collect()
     }
-    let mut told = summary(&result.summary);
-    told.insert("insertResults", by_position(&result.insert_results));
-    told.insert("updateResults", by_position(&result.update_results));
-    told.insert("deleteResults", by_position(&result.delete_results));
-    told
+    let mut results = summary(&result.summary);
+    results.insert("insertResults", by_position(&result.insert_results));
+    results.insert("updateResults", by_position(&result.update_results));
+    results.insert("deleteResults", by_position(&result.delete_results));
+    results
 }
 
 fn close<F: Steps>(_: &mut Arguments) -> Read<F> {

@@ -340,15 +340,15 @@ fn count<F: Steps>(count: u64) -> Answer<F> {
 }
 
 fn updated<F: Steps>(result: UpdateResult) -> Answer<F> {
-    let mut told = doc! {
+    let mut counts = doc! {
         "matchedCount": result.matched_count as i64,
         "modifiedCount": result.modified_count as i64,
         "upsertedCount": i64::from(result.upserted_id.is_some()),
     };
     if let Some(id) = result.upserted_id {
-        told.insert("upsertedId", id);
+        counts.insert("upsertedId", id);
     }
-    told.into()
+    counts.into()
 }
 
 fn deleted<F: Steps>(result: DeleteResult) -> Answer<F> {
