@@ -463,7 +463,7 @@ async fn select(
     #[cfg(feature = "tracing")]
     if logging::Selection::is_wanted() {
         return logging::Selection { operation, criteria }
-            .told(&core.deployment, deprioritized, deadline)
+            .select(&core.deployment, deprioritized, deadline)
             .await;
     }
     let _ = operation;

@@ -172,7 +172,7 @@ impl<F: Mode> fmt::Debug for GridFsBucket<F> {
 ///
 /// # Errors
 /// `Timeout` if no time is left.
-fn rest(deadline: Deadline) -> Result<Option<Duration>> {
+fn remaining(deadline: Deadline) -> Result<Option<Duration>> {
     if !deadline.is_of_timeout() {
         return Ok(None);
     }

@@ -285,8 +285,8 @@ impl Pool {
     }
 
     /// Whether a checkout would now have to wait in a bounded wait queue.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.shared.is_crowded()
+    pub(crate) fn would_wait_in_bounded_queue(&self) -> bool {
+        self.shared.would_wait_in_bounded_queue()
     }
 
     /// Whether the pool is closed, or was cleared since `generation`, as a whole or for its

@@ -65,12 +65,12 @@ pub struct Line {
 /// A waiter's number, and the notification that it got.
 pub struct Notice {
     arrival: u64,
-    told: Told,
+    addressee: Addressee,
 }
 
 /// To whom a notification is addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Told {
+pub enum Addressee {
     /// One waiter: it must not be lost.
     One,
     /// All waiters.
@@ -181,7 +181,7 @@ impl Condition {
     pub fn wait_on<G: Relock>(&self, guard: G) -> WaitOnLock<'_, G> {
         Wait::new(WaitOn {
             condition: self,
-            heard: Heard { condition: self, told: None },
+            received: Received { condition: self, addressee: None },
             notified: Waiter::new(self, Listening(PhantomData)),
             guard: Some(guard),
             relock: None,
@@ -199,7 +199,7 @@ impl Condition {
     /// ```
     #[doc(alias("notify_one", "notify_n"))]
     pub fn notify(&self, count: usize) -> usize {
-        self.tell(count, Told::One)
+        self.notify_first(count, Addressee::One)
     }
 
     /// Notifies all current waiters, and returns how many there were.
@@ -211,7 +211,7 @@ impl Condition {
     /// ```
     #[doc(alias("notify_waiters", "broadcast"))]
     pub fn notify_all(&self) -> usize {
-        self.tell(usize::MAX, Told::All)
+        self.notify_first(usize::MAX, Addressee::All)
     }
 
     /// The number of waits in line at this moment.
@@ -225,7 +225,7 @@ impl Condition {
         self.line.lock().waiters.len()
     }
 
-    fn tell(&self, count: usize, told: Told) -> usize {
+    fn notify_first(&self, count: usize, addressee: Addressee) -> usize {
         // A read-modify-write instead of a load: a waiter that joins after it sees everything done
         // before this notification.
         if self.queued.fetch_add(0, Ordering::AcqRel) == 0 {
@@ -238,7 +238,7 @@ impl Condition {
             let step = line.waiters.grant_while(wakes, |notice| {
                 let may = notified < count && notice.arrival < end;
                 if may {
-                    notice.told = told;
+                    notice.addressee = addressee;
                     notified += 1;
                 }
                 may
@@ -274,16 +274,16 @@ pub struct Listening<H, A>(PhantomData<fn() -> (H, A)>);
 
 /// The result of a wait for a notification.
 pub trait Answer {
-    fn of(told: Told) -> Self;
+    fn of(addressee: Addressee) -> Self;
 }
 
 impl Answer for () {
-    fn of(_: Told) {}
+    fn of(_: Addressee) {}
 }
 
-impl Answer for Told {
-    fn of(told: Told) -> Told {
-        told
+impl Answer for Addressee {
+    fn of(addressee: Addressee) -> Addressee {
+        addressee
     }
 }
 
@@ -292,7 +292,7 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, 
     type Primitive = Condition;
     type Shared = Line;
     type Slot = Notice;
-    type Grant = Told;
+    type Grant = Addressee;
     type Output = A;
     type Timed = Result<A, Timeout>;
 
@@ -304,12 +304,12 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, 
         &mut line.waiters
     }
 
-    fn granted(&mut self, _: &Condition, slot: Option<Notice>) -> Told {
-        slot.map_or(Told::All, |notice| notice.told)
+    fn granted(&mut self, _: &Condition, slot: Option<Notice>) -> Addressee {
+        slot.map_or(Addressee::All, |notice| notice.addressee)
     }
 
     fn give_back(&mut self, condition: &Condition, slot: Option<Notice>) {
-        if slot.is_some_and(|notice| notice.told == Told::One) {
+        if slot.is_some_and(|notice| notice.addressee == Addressee::One) {
             condition.notify(1);
         }
     }
@@ -318,8 +318,8 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, 
         condition.tidy(line);
     }
 
-    fn finish(&mut self, _: H, told: Told) -> A {
-        A::of(told)
+    fn finish(&mut self, _: H, addressee: Addressee) -> A {
+        A::of(addressee)
     }
 
     fn in_time(output: A) -> Self::Timed {
@@ -337,11 +337,11 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Start for Listening<H, A> {
         condition: &Condition,
         line: &mut Line,
         _: &mut Wakes,
-    ) -> Entry<Told, Notice> {
+    ) -> Entry<Addressee, Notice> {
         condition.queued.fetch_or(1, Ordering::AcqRel);
         let arrival = line.arrivals;
         line.arrivals += 1;
-        Entry::Queue(Notice { arrival, told: Told::All }, End::Back)
+        Entry::Queue(Notice { arrival, addressee: Addressee::All }, End::Back)
     }
 }
 
@@ -375,25 +375,25 @@ impl<T: ?Sized> Relock for OwnedGuard<T> {
 
 /// A notification that its waiter has not acted upon. If the waiter fails to get the lock, the
 /// notification goes to the next.
-struct Heard<'a> {
+struct Received<'a> {
     condition: &'a Condition,
-    told: Option<Told>,
+    addressee: Option<Addressee>,
 }
 
-impl Heard<'_> {
+impl Received<'_> {
     /// Keeps the notification: the waiter has got its lock.
     fn arrived(&mut self) {
-        self.told = Some(Told::All);
+        self.addressee = Some(Addressee::All);
     }
 
     fn pass_on(&mut self) {
-        if self.told.replace(Told::All) == Some(Told::One) {
+        if self.addressee.replace(Addressee::All) == Some(Addressee::One) {
             self.condition.notify(1);
         }
     }
 }
 
-impl Drop for Heard<'_> {
+impl Drop for Received<'_> {
     fn drop(&mut self) {
         self.pass_on();
     }
@@ -403,9 +403,9 @@ pin_project! {
     /// A wait for a notification, and then for a lock.
     pub struct WaitOn<'a, G: Relock> {
         condition: &'a Condition,
-        heard: Heard<'a>,
+        received: Received<'a>,
         #[pin]
-        notified: Waiter<Listening<&'a Condition, Told>>,
+        notified: Waiter<Listening<&'a Condition, Addressee>>,
         // Held until the first poll has joined the line.
         guard: Option<G>,
         #[pin]
@@ -421,17 +421,17 @@ impl<G: Relock> Waiting for WaitOn<'_, G> {
 
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G> {
         let mut this = self.project();
-        if this.heard.told.is_none() {
-            let told = this.notified.poll_wait(cx);
+        if this.received.addressee.is_none() {
+            let addressee = this.notified.poll_wait(cx);
             if let Some(guard) = this.guard.take() {
                 this.relock.set(Some(guard.relock()));
             }
-            this.heard.told = Some(ready!(told));
+            this.received.addressee = Some(ready!(addressee));
         }
         match this.relock.as_pin_mut() {
             Some(relock) => {
                 let guard = ready!(relock.poll_wait(cx));
-                this.heard.arrived();
+                this.received.arrived();
                 Poll::Ready(guard)
             }
             None => unreachable!("the lock is released at the first poll"),
@@ -440,15 +440,15 @@ impl<G: Relock> Waiting for WaitOn<'_, G> {
 
     fn expire(self: Pin<&mut Self>) -> Self::Timed {
         let this = self.project();
-        if this.heard.told.is_none() {
-            this.heard.told = Some(this.notified.expire()?);
+        if this.received.addressee.is_none() {
+            this.received.addressee = Some(this.notified.expire()?);
         }
         match this.relock.as_pin_mut() {
             Some(relock) => {
                 let outcome = relock.expire();
                 match outcome {
-                    Ok(_) => this.heard.arrived(),
-                    Err(Timeout) => this.heard.pass_on(),
+                    Ok(_) => this.received.arrived(),
+                    Err(Timeout) => this.received.pass_on(),
                 }
                 outcome
             }

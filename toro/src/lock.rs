@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::core::{PrimitiveRef, UnsafeCell, Wait, Waiter, const_fn};
 use crate::error::{Closed, Timeout};
 use crate::mapped::{MappedGuard, OwnedMappedGuard, Release};
-use crate::permits::{self, Face, Permits, Refusal};
+use crate::permits::{self, PermitUse, Permits, Refusal};
 
 /// A mutual exclusion lock around a value. Tasks and threads may hold it across awaits.
 ///
@@ -384,7 +384,7 @@ impl<T: ?Sized> OwnedGuard<T> {
     }
 }
 
-/// The [`Face`] of a lock held as `H`.
+/// The [`PermitUse`] of a lock held as `H`.
 pub struct Held<H>(PhantomData<H>);
 
 /// A reference to a lock, and the guard made from it.
@@ -414,7 +414,7 @@ impl<T: ?Sized> Holder for Arc<Lock<T>> {
     }
 }
 
-impl<H: Holder> Face for Held<H> {
+impl<H: Holder> PermitUse for Held<H> {
     type PrimitiveRef = H;
     type Primitive = Lock<H::Value>;
     type Output = H::Guard;

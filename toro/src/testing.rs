@@ -134,7 +134,7 @@ impl Tasks {
             report: Report {
                 ended: Arc::clone(&self.ended),
                 spawned: Location::caller(),
-                told: Told::Nothing,
+                reported: Reported::No,
             },
         }
     }
@@ -192,9 +192,9 @@ fn raise<E>(fate: Result<Result<(), Panic>, E>) {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    All,
+enum Reported {
+    No,
+    Yes,
 }
 
 /// Reports the result of a task, at the latest when it is dropped.
@@ -202,12 +202,12 @@ enum Told {
 struct Report {
     ended: Arc<Queue<Result<(), Panic>>>,
     spawned: &'static Location<'static>,
-    told: Told,
+    reported: Reported,
 }
 
 impl Report {
-    fn tell(&mut self, fate: Result<(), Panic>) {
-        self.told = Told::All;
+    fn send(&mut self, fate: Result<(), Panic>) {
+        self.reported = Reported::Yes;
         // An unbounded queue that nobody closes never refuses an item.
         let _ = self.ended.try_put(fate);
     }
@@ -215,10 +215,10 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        if self.told == Told::Nothing {
+        if self.reported == Reported::No {
             let message =
                 format!("the task spawned at {} was dropped before its end", self.spawned);
-            self.tell(Err(Box::new(message)));
+            self.send(Err(Box::new(message)));
         }
     }
 }
@@ -239,13 +239,13 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.report.told == Told::All {
+        if this.report.reported == Reported::Yes {
             return Poll::Ready(());
         }
         match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(())) => this.report.tell(Ok(())),
-            Err(panic) => this.report.tell(Err(panic)),
+            Ok(Poll::Ready(())) => this.report.send(Ok(())),
+            Err(panic) => this.report.send(Err(panic)),
         }
         Poll::Ready(())
     }

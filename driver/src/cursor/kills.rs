@@ -72,8 +72,9 @@ impl Worker {
             let Some(core) = self.core.upgrade() else { return };
             let Some(group) = core.kills.take(&self.server) else { return };
             // A bounded wait queue is reserved for operations. A pinned connection needs no place.
-            let crowded = !group.pin.holds_connection() && self.server.pool().is_crowded();
-            let again = crowded
+            let must_wait =
+                !group.pin.holds_connection() && self.server.pool().would_wait_in_bounded_queue();
+            let again = must_wait
                 || self.send(&core, &group).await.is_err_and(|error| may_succeed_later(&error));
             if !again || group.pin.is_lost() {
                 pause = PAUSE;

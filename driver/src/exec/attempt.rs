@@ -246,7 +246,7 @@ fn complaint(
         return Err(Error::invalid_response("it has no ok"));
     }
     let complaints = operation.meta().complaints;
-    let told = match header.is_ok() {
+    let reported = match header.is_ok() {
         false => Some(failure::of_command(header, reply)),
         true if complaints == Complaints::Unread => {
             failure::of_write_concern(header, reply).ok().flatten()
@@ -257,7 +257,7 @@ fn complaint(
         }
     };
     // The error affects the server description and the retry, whether or not the caller gets it.
-    if let Some(mut error) = told.map(|error| error.at(selected.address())) {
+    if let Some(mut error) = reported.map(|error| error.at(selected.address())) {
         retry::label(execution.retries.class(), &mut error, Some(connection.description()));
         execution.core.deployment.on_error(
             selected,

@@ -340,7 +340,7 @@ mod tests {
         assert!(batch.advance().unwrap() && !batch.current().is_empty());
         assert!(batch.advance().is_err());
         assert!(batch.current().is_empty() && !batch.has_next());
-        assert!(!batch.advance().unwrap(), "an error is told once");
+        assert!(!batch.advance().unwrap(), "an error is returned once");
     }
 
     #[test]

@@ -169,8 +169,8 @@ impl Drop for CommandMonitor {
 
 /// The error with its code and labels, without the server's message.
 fn without_words(error: &Error) -> Error {
-    let ErrorKind::Command(told) = error.kind() else { return error.clone() };
-    let (code, code_name) = (told.code, told.code_name.clone());
+    let ErrorKind::Command(command) = error.kind() else { return error.clone() };
+    let (code, code_name) = (command.code, command.code_name.clone());
     let mut bare =
         Error::new(ErrorKind::Command(CommandError { code, code_name, ..CommandError::default() }));
     error.labels().iter().for_each(|label| bare.add_label(label));
@@ -186,12 +186,12 @@ mod tests {
 
     #[test]
     fn redacted_error_keeps_its_code_and_labels_only() {
-        let told = CommandError {
+        let command = CommandError {
             code: 18,
             code_name: "AuthenticationFailed".into(),
             message: "secret".into(),
         };
-        let mut error = Error::new(ErrorKind::Command(told));
+        let mut error = Error::new(ErrorKind::Command(command));
         error.add_label("label");
         let bare = without_words(&error);
         assert!(!format!("{bare:?} {bare}").contains("secret"));

@@ -65,8 +65,8 @@ impl ReplyHeader {
             /// The size of an empty document.
             const EMPTY: usize = 5;
             // An empty list counts as absent.
-            let told = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
-            told.map(span).unwrap_or_default()
+            let present = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
+            present.map(span).unwrap_or_default()
         };
         let mut found = ReplyHeader::default();
         let mut elements = elements(reply);
@@ -142,8 +142,8 @@ impl ReplyHeader {
 
     /// The point in time of a snapshot read, reported in the cursor or at the top level.
     pub(crate) fn snapshot_time(&self, reply: &RawDocument) -> Option<Timestamp> {
-        let told = |document: &RawDocument| document.get_timestamp("atClusterTime").ok();
-        self.cursor(reply).and_then(told).or_else(|| told(reply))
+        let at_cluster_time = |document: &RawDocument| document.get_timestamp("atClusterTime").ok();
+        self.cursor(reply).and_then(at_cluster_time).or_else(|| at_cluster_time(reply))
     }
 
     /// Whether the command succeeded without any write error.

@@ -41,7 +41,7 @@ impl Key {
 }
 
 /// The number of the pin, the database and the collection.
-type Place = (usize, String, String);
+type GroupKey = (usize, String, String);
 
 /// The cursors to kill with one pin and collection.
 struct Waiting {
@@ -53,9 +53,9 @@ struct Waiting {
 
 /// The cursors to kill on one server.
 struct OfServer {
-    waiting: BTreeMap<Place, Waiting>,
+    waiting: BTreeMap<GroupKey, Waiting>,
     /// Cursors that were put back. They wait until the others have been tried.
-    again: BTreeMap<Place, Waiting>,
+    again: BTreeMap<GroupKey, Waiting>,
     /// Makes the worker try again at once.
     hurry: Arc<Event>,
     /// Keeps the key's address in use.
@@ -175,7 +175,7 @@ impl KillQueue {
     }
 }
 
-fn add(to: &mut BTreeMap<Place, Waiting>, group: Group) {
+fn add(to: &mut BTreeMap<GroupKey, Waiting>, group: Group) {
     let Group { pin, db, collection, timeout, mut ids } = group;
     let key = (pin.number(), db, collection);
     let new = || Waiting { pin, timeout, ids: Vec::new() };

@@ -37,7 +37,7 @@ impl Selection<'_> {
     }
 
     /// Selects a server and logs the steps.
-    pub(crate) async fn told(
+    pub(crate) async fn select(
         self,
         deployment: &Deployment,
         deprioritized: &[ServerAddress],

@@ -151,10 +151,10 @@ impl RetryState {
         // Whether only the deadline prevents another attempt or a longer wait.
         let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
         let previous_error = self.previous_error.take();
-        let told = previous_error.clone().filter(|_| out_of_time);
+        let cause = previous_error.clone().filter(|_| out_of_time);
         let error = failure.outranks(previous_error);
         if out_of_time {
-            return Decision::Return(in_time(error, told));
+            return Decision::Return(in_time(error, cause));
         }
         let too_late = |until: Instant| self.deadline.instant().is_some_and(|at| at < until);
         if !again || backoff.is_some_and(too_late) {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::download::not_found;
 use super::operation::bucket_operation;
-use super::{GridFsBucket, rest};
+use super::{GridFsBucket, remaining};
 use crate::error::{GridFsFileIdentifier, Result};
 use crate::mode::{Async, Mode};
 use crate::ops::Operation;
@@ -89,13 +89,13 @@ impl<'a, F: Mode> Execute<'a> for Delete<'a, F> {
         let deleted = bucket
             .files
             .delete_one(doc! { "_id": &self.id })
-            .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+            .optional(remaining(deadline)?, |delete, left| delete.timeout(left))
             .perform()
             .await?;
         bucket
             .chunks
             .delete_many(doc! { "files_id": &self.id })
-            .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+            .optional(remaining(deadline)?, |delete, left| delete.timeout(left))
             .perform()
             .await?;
         match deleted.deleted_count {
@@ -144,7 +144,7 @@ impl<'a, F: Mode> Execute<'a> for DeleteByName<'a, F> {
         let found = files
             .find(doc! { "filename": &self.filename })
             .projection(doc! { "_id": 1 })
-            .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+            .optional(remaining(deadline)?, |find, left| find.timeout(left))
             .perform()
             .await?;
         let found: Vec<Found> = found.into_raw().collect(None).await?;
@@ -155,13 +155,13 @@ impl<'a, F: Mode> Execute<'a> for DeleteByName<'a, F> {
         for ids in ids.chunks(FILES_AT_ONCE) {
             files
                 .delete_many(doc! { "_id": { "$in": ids } })
-                .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+                .optional(remaining(deadline)?, |delete, left| delete.timeout(left))
                 .perform()
                 .await?;
             bucket
                 .chunks
                 .delete_many(doc! { "files_id": { "$in": ids } })
-                .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+                .optional(remaining(deadline)?, |delete, left| delete.timeout(left))
                 .perform()
                 .await?;
         }

@@ -8,7 +8,7 @@ use bson::{Bson, doc};
 
 use super::io::Sink;
 use super::operation::{bucket_operation, stream_options};
-use super::{FilesCollectionDocument, GridFsBucket, GridFsDownloadStream, rest};
+use super::{FilesCollectionDocument, GridFsBucket, GridFsDownloadStream, remaining};
 use crate::deadline::Deadline;
 use crate::error::{Error, GridFsErrorKind, GridFsFileIdentifier, Result};
 use crate::exec::SessionState;
@@ -174,7 +174,7 @@ impl<'a, F: Mode> Execute<'a> for OpenDownloadStream<'a, F> {
         let file = bucket
             .files
             .find_one(doc! { "_id": &self.id })
-            .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+            .optional(remaining(deadline)?, |find, left| find.timeout(left))
             .perform()
             .await?;
         let file = file.ok_or_else(|| not_found(GridFsFileIdentifier::Id(self.id)))?;
@@ -248,12 +248,12 @@ impl<F: Mode> GridFsBucket<F> {
             let find = find.sort(doc! { "uploadDate": order });
             find.optional(Some(skip).filter(|skip| *skip != 0), |find, skip| find.skip(skip))
         };
-        let found = find(skip).optional(rest(deadline)?, |find, rest| find.timeout(rest));
+        let found = find(skip).optional(remaining(deadline)?, |find, left| find.timeout(left));
         if let Some(file) = found.perform().await? {
             return Ok(file);
         }
         let any = skip != 0 && {
-            let any = find(0).optional(rest(deadline)?, |find, rest| find.timeout(rest));
+            let any = find(0).optional(remaining(deadline)?, |find, left| find.timeout(left));
             any.perform().await?.is_some()
         };
         let filename = filename.to_owned();

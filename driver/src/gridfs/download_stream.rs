@@ -17,7 +17,7 @@ use threadwatch::ForkGeneration;
 
 use super::chunks::{BATCH_BYTES, Chunk};
 use super::file::Layout;
-use super::{Bucket, FilesCollectionDocument, rest};
+use super::{Bucket, FilesCollectionDocument, remaining};
 use crate::cursor::{Fetch, Pace, RawCursor};
 use crate::deadline::Deadline;
 use crate::error::{Error, GridFsErrorKind, Result};
@@ -222,7 +222,7 @@ impl<F: Mode> GridFsDownloadStream<F> {
                 .sort(doc! { "n": 1 })
                 .batch_size(batch_size)
                 .prefetch(true)
-                .optional(rest(deadline)?, |find, rest| find.timeout(rest));
+                .optional(remaining(deadline)?, |find, left| find.timeout(left));
             chunks.perform().await.map(crate::cursor::Cursor::into_raw)
         })
     }

@@ -1,7 +1,7 @@
 //! Dropping a bucket.
 
 use super::operation::bucket_operation;
-use super::{GridFsBucket, rest};
+use super::{GridFsBucket, remaining};
 use crate::error::Result;
 use crate::mode::{Async, Mode};
 use crate::ops::Operation;
@@ -58,10 +58,10 @@ impl<'a, F: Mode> Execute<'a> for Drop<'a, F> {
         let bucket = &*self.bucket.inner;
         bucket.indexes.forget();
         let files = bucket.files.drop();
-        files.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await?;
+        files.optional(remaining(deadline)?, |drop, left| drop.timeout(left)).perform().await?;
         let chunks = bucket.chunks.drop();
         let dropped =
-            chunks.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await;
+            chunks.optional(remaining(deadline)?, |drop, left| drop.timeout(left)).perform().await;
         // An upload may have found the indexes before they were dropped.
         bucket.indexes.forget();
         dropped

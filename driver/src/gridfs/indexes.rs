@@ -8,7 +8,7 @@ use bson::{Bson, Document, doc};
 use threadwatch::ForkGeneration;
 use toro::Lock;
 
-use super::{Bucket, rest};
+use super::{Bucket, remaining};
 use crate::collection::Collection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -79,7 +79,7 @@ pub(super) async fn ensure<F: Mode>(bucket: &Bucket<F>, deadline: Deadline) -> R
         .find_one(doc! {})
         .projection(doc! { "_id": 1 })
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-        .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+        .optional(remaining(deadline)?, |find, left| find.timeout(left))
         .perform()
         .await?;
     if any.is_none() {
@@ -101,7 +101,7 @@ async fn create<T: Send + Sync, F: Mode>(
 ) -> Result<()> {
     let indexes = collection
         .list_indexes()
-        .optional(rest(deadline)?, |list, rest| list.timeout(rest))
+        .optional(remaining(deadline)?, |list, left| list.timeout(left))
         .perform()
         .await?;
     let indexes: Vec<IndexModel> = indexes.into_raw().collect(None).await?;
@@ -111,7 +111,7 @@ async fn create<T: Send + Sync, F: Mode>(
     let index = IndexModel::builder().keys(keys).options(options).build();
     collection
         .create_index(index)
-        .optional(rest(deadline)?, |create, rest| create.timeout(rest))
+        .optional(remaining(deadline)?, |create, left| create.timeout(left))
         .perform()
         .await?;
     Ok(())

@@ -4,7 +4,7 @@ use bson::{Bson, doc};
 
 use super::download::not_found;
 use super::operation::bucket_operation;
-use super::{Bucket, FilesCollectionDocument, GridFsBucket, rest};
+use super::{Bucket, FilesCollectionDocument, GridFsBucket, remaining};
 use crate::deadline::Deadline;
 use crate::error::{GridFsFileIdentifier, Result};
 use crate::mode::{Async, Mode};
@@ -101,7 +101,7 @@ async fn perform<F: Mode>(
     deadline: Deadline,
     identifier: GridFsFileIdentifier,
 ) -> Result<()> {
-    let update = update.optional(rest(deadline)?, |update, rest| update.timeout(rest));
+    let update = update.optional(remaining(deadline)?, |update, left| update.timeout(left));
     match update.perform().await?.matched_count {
         0 if bucket.is_acknowledged() => Err(not_found(identifier)),
         _ => Ok(()),

@@ -23,7 +23,7 @@ use threadwatch::ForkGeneration;
 
 use super::chunks::{self, Batch};
 use super::io::Source;
-use super::{Bucket, FilesCollectionDocument, indexes, rest};
+use super::{Bucket, FilesCollectionDocument, indexes, remaining};
 use crate::cursor::{Fetch, Pace};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, GridFsErrorKind, Result};
@@ -355,7 +355,7 @@ impl<F: Mode> GridFsUploadStream<F> {
             let files = bucket.files.clone_with_type::<Sending>();
             let file = Sending { file, sent };
             let insert = files.insert_one(&file);
-            let insert = insert.optional(rest(deadline)?, |insert, rest| insert.timeout(rest));
+            let insert = insert.optional(remaining(deadline)?, |insert, left| insert.timeout(left));
             insert.perform().await.map(drop)
         }
     }

@@ -122,11 +122,11 @@ pub(crate) trait Options: Send + Sync {
         Ok(())
     }
 
-    /// The options for the executor.
+    /// The options that are not fields of their own.
     fn settings(&self) -> Settings<'_>;
 }
 
-/// The options for the executor.
+/// The options that this file reads: for the executor, for the time limits, and `rawData`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Settings<'a> {
     pub(crate) selection_criteria: Option<&'a SelectionCriteria>,

@@ -371,7 +371,7 @@ impl Connection {
 
     /// Ends the use of an idle connection: discards the reply and frees excess memory.
     #[inline]
-    pub(super) fn rest(&mut self) {
+    pub(super) fn reset(&mut self) {
         let reply =
             self.read.next_len().ok().flatten().unwrap_or_default().max(self.unpacked.len());
         let len = self.write.len().max(reply);

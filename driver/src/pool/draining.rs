@@ -71,7 +71,7 @@ impl Draining {
         }
         match (self.connection.take(), &mut self.turn) {
             (Some(mut connection), Some(turn)) => {
-                connection.rest();
+                connection.reset();
                 **turn = Some(connection);
             }
             // Dropping the connection checks it in.

@@ -199,7 +199,7 @@ impl Drop for Lease {
         }
         if let ReturnTo::Pinned(turn, _) = &mut self.return_to {
             if connection.is_idle() {
-                connection.rest();
+                connection.reset();
             }
             **turn = Some(connection);
             return;
@@ -212,11 +212,11 @@ impl Drop for Lease {
             // The pool closes it.
             _ if connection.is_stale() => {}
             ReturnTo::Thread(pins) => {
-                connection.rest();
+                connection.reset();
                 drop(pins.put_back(connection));
             }
             ReturnTo::PinnedSlot(turn) => {
-                connection.rest();
+                connection.reset();
                 **turn = Some(connection);
             }
         }

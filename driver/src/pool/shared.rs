@@ -167,8 +167,8 @@ impl Shared {
         self.handoff.with_state(|state, _| Generation { number: state.generation(), service: None })
     }
 
-    pub(super) fn is_crowded(&self) -> bool {
-        self.handoff.with_state(|state, waiting| state.is_crowded(waiting))
+    pub(super) fn would_wait_in_bounded_queue(&self) -> bool {
+        self.handoff.with_state(|state, waiting| state.would_wait_in_bounded_queue(waiting))
     }
 
     pub(super) fn is_stale(&self, generation: Generation) -> bool {
@@ -284,7 +284,7 @@ impl Shared {
     /// old.
     #[inline]
     pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
-        connection.rest();
+        connection.reset();
         let (generation, now) = (connection.generation(), self.now());
         if let Some(connection) = self
             .handoff

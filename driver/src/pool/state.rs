@@ -158,7 +158,7 @@ struct Service {
 
 impl<C, S: Copy + Eq + Hash> State<C, S> {
     /// A connection that was idle during this many ticks counts as `idle_too_long`.
-    const REST: u32 = 2;
+    const IDLE_TICKS: u32 = 2;
 
     pub(crate) fn new(limits: Limits) -> Self {
         State {
@@ -246,7 +246,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// Whether the wait queue is bounded, and a newcomer would have to wait.
-    pub(crate) fn is_crowded(&self, waiting: usize) -> bool {
+    pub(crate) fn would_wait_in_bounded_queue(&self, waiting: usize) -> bool {
         let at_once = !self.idle.is_empty() || self.total < self.limits.max_size;
         self.limits.max_waiters.is_some() && (waiting != 0 || !at_once)
     }
@@ -488,7 +488,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     fn is_idle_too_long(&self, idle: &Idle<C, S>) -> bool {
-        self.tick.wrapping_sub(idle.tick) >= Self::REST
+        self.tick.wrapping_sub(idle.tick) >= Self::IDLE_TICKS
     }
 
     fn has_expired(&self, idle: &Idle<C, S>, now: Option<Instant>) -> bool {

@@ -71,7 +71,7 @@ enum Next {
     /// Another watch at once.
     Again,
     /// A wait.
-    Rest,
+    Wait,
 }
 
 /// A monitoring connection and its last reply.
@@ -92,12 +92,12 @@ impl Monitor {
             let next = match either(checks.interrupted(), self.watch()).await {
                 Either::Left(()) => {
                     self.trips().reset();
-                    Next::Rest
+                    Next::Wait
                 }
                 Either::Right(next) => next,
             };
-            if let Next::Rest = next {
-                either(checks.closed(), self.rest()).await;
+            if let Next::Wait = next {
+                either(checks.closed(), self.wait_for_next_check()).await;
             }
         }
     }
@@ -121,7 +121,7 @@ impl Monitor {
                     };
                 }
                 _ => {
-                    self.rest().await;
+                    self.wait_for_next_check().await;
                     let check = self.server.checks().begin();
                     match self.ask(&mut opened.connection).await {
                         Ok(hello) => {
@@ -136,7 +136,7 @@ impl Monitor {
     }
 
     /// Waits until the next check.
-    async fn rest(&self) {
+    async fn wait_for_next_check(&self) {
         let soonest = Instant::now() + MIN_HEARTBEAT_FREQUENCY;
         let latest = Deadline::after(self.heartbeat_freq());
         let _ = self.runtime().timeout(latest, self.server.checks().any_wanted()).await;
@@ -316,7 +316,7 @@ impl Monitor {
             .is_some_and(|deployment| deployment.lost(&self.server, error));
         match network && known {
             true => Next::Again,
-            false => Next::Rest,
+            false => Next::Wait,
         }
     }
 

@@ -127,15 +127,16 @@ impl<O: Operation> Waiter<O> {
     where
         O: Start,
     {
-        let Parts { primitive_ref: place, op, node } = self.parts();
-        match (node.standing(), place.take()) {
+        let Parts { primitive_ref: stored_ref, op, node } = self.parts();
+        match (node.standing(), stored_ref.take()) {
             (Standing::Outside, Some(primitive_ref)) => {
-                let mut first_poll = FirstPoll { place: Some(place), node, waker: cx.waker() };
+                let mut first_poll =
+                    FirstPoll { stored_ref: Some(stored_ref), node, waker: cx.waker() };
                 op.begin(primitive_ref, &mut first_poll)
             }
             (_, primitive_ref) => {
-                *place = primitive_ref;
-                poll_in_line(place, op, node, cx.waker())
+                *stored_ref = primitive_ref;
+                poll_in_line(stored_ref, op, node, cx.waker())
             }
         }
     }
@@ -168,7 +169,7 @@ impl<O: Operation> Waiter<O> {
 /// left to drop.
 pub struct FirstPoll<'a, O: Operation> {
     /// Where the reference to the primitive belongs if the wait continues.
-    place: Option<&'a mut Option<O::PrimitiveRef>>,
+    stored_ref: Option<&'a mut Option<O::PrimitiveRef>>,
     node: &'a Node<O::Slot>,
     waker: &'a Waker,
 }
@@ -177,17 +178,17 @@ impl<O: Start> FirstPoll<'_, O> {
     /// Continues the wait, because nothing was available at once. Must be called at most once.
     #[inline]
     pub(crate) fn go_on(&mut self, op: &mut O, primitive_ref: O::PrimitiveRef) -> Poll<O::Output> {
-        let Some(place) = self.place.take() else { polled_after_return() };
-        *place = Some(primitive_ref);
-        poll_in_line(place, op, self.node, self.waker)
+        let Some(stored_ref) = self.stored_ref.take() else { polled_after_return() };
+        *stored_ref = Some(primitive_ref);
+        poll_in_line(stored_ref, op, self.node, self.waker)
     }
 }
 
 impl<O: Operation> Drop for FirstPoll<'_, O> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(place) = &mut self.place {
-            **place = None;
+        if let Some(stored_ref) = &mut self.stored_ref {
+            **stored_ref = None;
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::core::{
 use crate::error::Closed;
 
 /// The use of permits by a primitive: their place, and the value it returns for a grant.
-pub trait Face {
+pub trait PermitUse {
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     type Primitive: ?Sized;
     type Output;
@@ -38,22 +38,22 @@ pub trait Face {
 pub struct Acquire<F> {
     count: u32,
     end: End,
-    face: PhantomData<fn() -> F>,
+    usage: PhantomData<fn() -> F>,
 }
 
-impl<F: Face> Acquire<F> {
+impl<F: PermitUse> Acquire<F> {
     #[inline]
     pub(crate) fn new(count: u32) -> Self {
-        Acquire { count, end: End::Back, face: PhantomData }
+        Acquire { count, end: End::Back, usage: PhantomData }
     }
 
     /// Joins before all others: for a waiter that holds what the others wait for.
     pub(crate) fn before_all(count: u32) -> Self {
-        Acquire { count, end: End::Front, face: PhantomData }
+        Acquire { count, end: End::Front, usage: PhantomData }
     }
 }
 
-impl<F: Face> Operation for Acquire<F> {
+impl<F: PermitUse> Operation for Acquire<F> {
     type PrimitiveRef = F::PrimitiveRef;
     type Primitive = F::Primitive;
     type Shared = Line;
@@ -129,7 +129,7 @@ impl<F: Face> Operation for Acquire<F> {
     }
 }
 
-impl<F: Face> Start for Acquire<F> {
+impl<F: PermitUse> Start for Acquire<F> {
     #[inline]
     fn attempt(&mut self, primitive: &F::Primitive) -> Option<Self::Grant> {
         match F::attempt(F::permits(primitive), self.count) {

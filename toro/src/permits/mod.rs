@@ -28,7 +28,7 @@
 
 mod acquire;
 
-pub(crate) use acquire::{Acquire, Face};
+pub(crate) use acquire::{Acquire, PermitUse};
 
 use crate::core::{
     AtomicU64, End, Entry, List, Mutex, Ordering, Position, Step, Wakes, const_fn, locked, served,

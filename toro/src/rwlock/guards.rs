@@ -16,7 +16,7 @@ use crate::error::{Closed, NotUpgraded};
 use crate::mapped::{
     MappedReadGuard, MappedWriteGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard, Release,
 };
-use crate::permits::{self, Face, Permits};
+use crate::permits::{self, PermitUse, Permits};
 
 /// Shared access to the value of an [`RwLock`]. Dropping it releases the lock.
 #[doc(alias = "RwLockReadGuard")]
@@ -412,10 +412,10 @@ impl<G: Upgradable> Deref for Upgrading<G> {
 
 impl<G: Upgradable> PrimitiveRef for Upgrading<G> {}
 
-/// The [`Face`] of an upgrade.
+/// The [`PermitUse`] of an upgrade.
 pub struct Upgraded<G>(PhantomData<G>);
 
-impl<G: Upgradable> Face for Upgraded<G> {
+impl<G: Upgradable> PermitUse for Upgraded<G> {
     type PrimitiveRef = Upgrading<G>;
     type Primitive = RwLock<G::Value>;
     type Output = G::Write;

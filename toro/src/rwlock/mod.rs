@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::core::{PrimitiveRef, UnsafeCell, Wait, Waiter, const_fn};
 use crate::error::{Closed, Timeout};
-use crate::permits::{self, Face, Permits};
+use crate::permits::{self, PermitUse, Permits};
 
 const READ: u32 = 1;
 const UPGRADABLE: u32 = 1 << 30;
@@ -359,7 +359,7 @@ pub struct UpgradableKind;
 /// The writer.
 pub struct WriteKind;
 
-/// The [`Face`] of a read-write lock held as `H`, for a `K`.
+/// The [`PermitUse`] of a read-write lock held as `H`, for a `K`.
 pub struct Held<H, K>(PhantomData<(H, K)>);
 
 /// A reference to a lock, and the guard made from it.
@@ -369,7 +369,7 @@ pub trait Holder<K>: PrimitiveRef<Target = RwLock<Self::Value>> {
     fn guard(self) -> Self::Guard;
 }
 
-impl<K, H: Holder<K>> Face for Held<H, K> {
+impl<K, H: Holder<K>> PermitUse for Held<H, K> {
     type PrimitiveRef = H;
     type Primitive = RwLock<H::Value>;
     type Output = H::Guard;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Semaphore;
 use crate::core::PrimitiveRef;
 use crate::error::{Closed, WaitError};
-use crate::permits::{Face, Permits};
+use crate::permits::{PermitUse, Permits};
 
 /// Permits of a [`Semaphore`]. Dropping them releases them.
 #[doc(alias("SemaphorePermit", "SemaphoreGuard"))]
@@ -141,7 +141,7 @@ impl OwnedPermit {
     }
 }
 
-/// The [`Face`] of a semaphore held as `H`.
+/// The [`PermitUse`] of a semaphore held as `H`.
 pub struct Held<H>(PhantomData<H>);
 
 /// A reference to a semaphore, and the permit made from it.
@@ -168,7 +168,7 @@ impl Holder for Arc<Semaphore> {
     }
 }
 
-impl<H: Holder> Face for Held<H> {
+impl<H: Holder> PermitUse for Held<H> {
     type PrimitiveRef = H;
     type Primitive = Semaphore;
     type Output = Result<H::Permit, Closed>;
