@@ -238,8 +238,8 @@ impl Pool {
         self.shared.ready()
     }
 
-    /// Starts a new generation. New checkouts fail until the pool is ready again. When the update is
-    /// dropped, waiting ones fail and idle connections are closed. Connections in use are closed
+    /// Starts a new generation. New checkouts fail until the pool is ready again. When the update
+    /// is dropped, waiting ones fail and idle connections are closed. Connections in use are closed
     /// when they return. The errors name `cause`.
     pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) -> PoolUpdate {
         self.shared.clear(cause, interrupt)

@@ -144,8 +144,8 @@ impl KillQueue {
         Some(idle)
     }
 
-    /// The worker for `server` that got `hurry` has ended. Its remaining cursors are forgotten. Does
-    /// nothing if [`take`](Self::take) has already ended it: the entry may be that of the next
+    /// The worker for `server` that got `hurry` has ended. Its remaining cursors are forgotten.
+    /// Does nothing if [`take`](Self::take) has already ended it: the entry may be that of the next
     /// worker.
     pub(crate) fn worker_ended(&self, server: &Arc<Server>, hurry: &Arc<Event>) {
         let queue = self.lock();

@@ -112,8 +112,8 @@ impl Model {
         }
     }
 
-    /// The steps of a clear. The real pool emits its event and releases the lock of the nest between
-    /// the first two, and closes sockets in the last.
+    /// The steps of a clear. The real pool emits its event and releases the lock of the nest
+    /// between the first two, and closes sockets in the last.
     pub(crate) fn clear(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
