@@ -5,14 +5,17 @@ use driver::collection::Collection;
 use driver::cursor::{Cursor, RawBatch};
 use driver::options::CursorType;
 use serde::Deserialize;
+use testbed::shared_replica_set;
 
 use crate::api::on_both_apis;
+use crate::observed::Observed;
 use crate::reads::Reads;
 
 on_both_apis! {
     cursor_gives_documents_one_by_one_or_all_at_once
     cursor_of_a_session_gives_the_same
     batches_come_whole_and_undecoded
+    later_batches_ask_for_the_rest_of_the_limit
     batches_of_a_session_are_the_same
     batch_size_of_zero_gives_an_empty_batch_first
     document_of_another_type_is_an_error_and_the_next_follows
@@ -88,6 +91,16 @@ fn batches_come_whole_and_undecoded<F: Reads>() {
         seen.push(ids_of(&batch));
     }
     assert_eq!(seen, [vec![0, 1], vec![2]]);
+}
+
+fn later_batches_ask_for_the_rest_of_the_limit<F: Reads>() {
+    let observed = Observed::<F>::of(&shared_replica_set().unwrap().uri());
+    let collection = observed.database().collection::<Document>("numbers");
+    F::end(collection.insert_many((0..9).map(|i| doc! { "_id": i }))).unwrap();
+    let find = collection.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(2).limit(5);
+    assert_eq!(ids(&F::collect(F::end(find).unwrap()).unwrap()), [0, 1, 2, 3, 4]);
+    let sizes = observed.sent("getMore").into_iter().map(|sent| sent.get_i64("batchSize").unwrap());
+    assert_eq!(sizes.collect::<Vec<_>>(), [2, 1]);
 }
 
 fn batches_of_a_session_are_the_same<F: Reads>() {
