@@ -411,7 +411,7 @@ impl<'c> Execution<'c, '_> {
             Decision::Again { deprioritized, backoff } => (deprioritized, backoff),
         };
         self.session.on_retry(&latest);
-        if deprioritized {
+        if deprioritized && !self.retries.deprioritized.contains(selected.address()) {
             self.retries.deprioritized.push(selected.address().clone());
         }
         if let Some(until) = backoff {
