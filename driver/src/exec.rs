@@ -66,7 +66,7 @@ pub(crate) use self::reply::Reply;
 use self::retry::{Decision, Failure, Retargets, RetryState};
 use self::session::Participant;
 use self::session::abandoned::AbandonedSessions;
-pub(crate) use self::session::{End, SessionState};
+pub(crate) use self::session::{End, SessionState, Transaction, TransactionState};
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 pub(crate) use self::timeout::{CursorTimeout, MaxTime, Timeout};

@@ -27,8 +27,7 @@ use std::sync::Arc;
 use bson::{RawDocument, Timestamp};
 
 pub(crate) use self::state::SessionState;
-pub(crate) use self::transaction::End;
-use self::transaction::TransactionState;
+pub(crate) use self::transaction::{End, Transaction, TransactionState};
 use super::Core;
 use super::cluster_time::ClusterTime;
 use super::header::ReplyHeader;

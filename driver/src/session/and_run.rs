@@ -1,5 +1,6 @@
 //! Transactions by closure, with retries (specification "Convenient API for Transactions").
 
+use std::any::Any;
 use std::future::ready;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use super::transaction::{StartTransaction, abort, commit};
 use crate::error::{
     Error, ErrorKind, Result, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, codes,
 };
-use crate::exec::Timeout;
+use crate::exec::{Timeout, Transaction, TransactionState};
 use crate::mode::{Async, Blocking, Mode};
 use crate::ops::Boxed;
 use crate::rt::block_on;
@@ -123,6 +124,13 @@ impl<'a> StartTransaction<'a, Async> {
     /// If the callback returns an error, the transaction is aborted. If the callback itself commits
     /// or aborts, nothing more is sent.
     ///
+    /// The error that the callback returns decides whether it is called again:
+    /// - [`driver::Error`](Error): if it has the label.
+    /// - `Box<dyn std::error::Error>`, also with `Send + Sync`: if it, or one of its sources, is a
+    ///   [`driver::Error`](Error) with the label.
+    /// - Any other type: if an operation of the transaction failed with the label, and the callback
+    ///   has not aborted the transaction. So such a callback aborts it in order to give up.
+    ///
     /// A timeout (`timeoutMS`) bounds all attempts together. Operations in the session get the
     /// remaining time, and must not set their own timeout.
     ///
@@ -169,7 +177,7 @@ impl<'a> StartTransaction<'a, Async> {
     pub fn and_run2<R, E, B>(self, callback: B) -> Boxed<'a, std::result::Result<R, E>>
     where
         R: Send + 'a,
-        E: From<Error> + Send + 'a,
+        E: From<Error> + Send + 'static,
         B: AsyncFnMut(&mut ClientSession<Async>) -> std::result::Result<R, E>
             + for<'t> TransactionBody<'t, Async, R, E, Future: Send>
             + Send
@@ -210,7 +218,8 @@ impl StartTransaction<'_, Blocking> {
         block_on(run(self, body, out_of_time))
     }
 
-    /// Like [`and_run`](Self::and_run), with any error type.
+    /// Like [`and_run`](Self::and_run), with any error type. The error decides whether the callback
+    /// is called again, as in the async API's [`and_run2`](StartTransaction::and_run2).
     ///
     /// # Errors
     /// That of the callback, unchanged; and those of [`and_run`](Self::and_run).
@@ -239,7 +248,7 @@ impl StartTransaction<'_, Blocking> {
     /// # }
     /// ```
     #[doc(alias = "with_transaction")]
-    pub fn and_run2<R, E: From<Error>>(
+    pub fn and_run2<R, E: From<Error> + 'static>(
         self,
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
@@ -264,7 +273,7 @@ enum Failed<E> {
 }
 
 /// `late` converts the callback's error if there is no time for another attempt.
-async fn run<F: Mode, R, E: From<Error>, B>(
+async fn run<F: Mode, R, E: From<Error> + 'static, B>(
     start: StartTransaction<'_, F>,
     mut body: B,
     late: fn(E) -> E,
@@ -305,7 +314,7 @@ where
         let output = match called {
             Ok(output) => output,
             Err(error) => {
-                let again = session.state.transaction().is_transient_failure();
+                let again = is_transient(&error, session.state.transaction());
                 if session.state.transaction().is_active() {
                     // The deadline is for the callback. The abort has its own.
                     session.state.set_deadline(None);
@@ -348,6 +357,29 @@ where
         }
         failed = Some(Failed::Commit(error));
     }
+}
+
+/// Whether the callback is called again after its `error`. A type that hides the label is judged by
+/// the transaction.
+fn is_transient<E: 'static>(error: &E, transaction: &Transaction) -> bool {
+    type Boxed = Box<dyn std::error::Error>;
+    type Shared = Box<dyn std::error::Error + Send + Sync>;
+    let any: &dyn Any = error;
+    if let Some(error) = any.downcast_ref::<Error>() {
+        error.has_label(TRANSIENT_TRANSACTION_ERROR)
+    } else if let Some(error) = any.downcast_ref::<Boxed>() {
+        is_caused_by_transient(&**error)
+    } else if let Some(error) = any.downcast_ref::<Shared>() {
+        is_caused_by_transient(&**error)
+    } else {
+        transaction.is_transient_failure() && transaction.state() != TransactionState::Aborted
+    }
+}
+
+fn is_caused_by_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<Error>())
+        .any(|error| error.has_label(TRANSIENT_TRANSACTION_ERROR))
 }
 
 /// The delay before the attempt after `attempts` others (section "Sequence of Actions").

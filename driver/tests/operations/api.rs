@@ -44,7 +44,7 @@ pub(crate) trait Api: Mode + Sized {
         callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
     ) -> Result<()>;
     /// Runs `callback` in a transaction, with the convenient API and errors of the caller.
-    fn in_transaction<R: Send, E: From<Error> + Send>(
+    fn in_transaction<R: Send, E: From<Error> + Send + 'static>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
     ) -> std::result::Result<R, E>;
@@ -121,7 +121,7 @@ impl Api for Async {
         }))
     }
 
-    fn in_transaction<R: Send, E: From<Error> + Send>(
+    fn in_transaction<R: Send, E: From<Error> + Send + 'static>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
     ) -> std::result::Result<R, E> {
@@ -189,7 +189,7 @@ impl Api for Blocking {
         operation.and_run(callback)
     }
 
-    fn in_transaction<R: Send, E: From<Error> + Send>(
+    fn in_transaction<R: Send, E: From<Error> + Send + 'static>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
     ) -> std::result::Result<R, E> {

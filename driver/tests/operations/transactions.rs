@@ -32,6 +32,7 @@ on_both_apis! {
     transaction_starts_after_a_reauthentication
     closure_is_called_again_after_a_transient_error
     closure_gives_an_error_of_its_own_type
+    closure_that_gives_up_is_not_called_again
     oversized_document_leaves_the_transaction_as_it_was
     snapshot_of_a_given_time_sees_that_time
     timed_transaction_refuses_timeouts_of_its_operations
@@ -348,6 +349,75 @@ fn closure_gives_an_error_of_its_own_type<F: Api>() {
     });
     let Err(Refused::Driver(error)) = ended else { panic!("{ended:?}") };
     assert!(error.is_duplicate_key(), "{error}");
+}
+
+/// How a closure ends after a transient error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// It returns the error.
+    Passing,
+    /// It returns another error.
+    GivingUp,
+}
+
+/// The number of calls of a closure whose first operation fails with a transient error.
+fn calls<F: Api, E: From<driver::Error> + Send + std::fmt::Debug + 'static>(
+    ends: Ends,
+    other: impl Fn() -> E + Sync,
+    aborts: bool,
+) -> u32 {
+    let _turn = turn();
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    ground.fail(
+        "insert",
+        1,
+        doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
+    );
+    let called = AtomicU32::new(0);
+    let ended: Result<(), E> = F::in_transaction(session.start_transaction(), &|session| {
+        called.fetch_add(1, Ordering::Relaxed);
+        let inserted = F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session));
+        let Err(error) = inserted else { return Ok(()) };
+        if aborts {
+            F::end(session.abort_transaction()).unwrap();
+        }
+        Err(if ends == Ends::Passing { error.into() } else { other() })
+    });
+    assert_eq!(ended.is_ok(), count(&items) == 1, "{ended:?}");
+    called.into_inner()
+}
+
+/// The error decides, if its type shows the label. Otherwise the transaction does, unless the
+/// closure has aborted it.
+fn closure_that_gives_up_is_not_called_again<F: Api>() {
+    let other = || driver::Error::custom("no more");
+    let boxed = || Box::<dyn std::error::Error + Send + Sync>::from("no more");
+    assert_eq!(calls::<F, _>(Ends::Passing, other, false), 2);
+    assert_eq!(calls::<F, _>(Ends::GivingUp, other, false), 1);
+    assert_eq!(calls::<F, _>(Ends::Passing, other, true), 2);
+    assert_eq!(calls::<F, _>(Ends::Passing, boxed, false), 2);
+    assert_eq!(calls::<F, _>(Ends::GivingUp, boxed, false), 1);
+    assert_eq!(calls::<F, _>(Ends::Passing, || Refused::Poor, false), 2);
+    assert_eq!(calls::<F, _>(Ends::GivingUp, || Refused::Poor, false), 2);
+    assert_eq!(calls::<F, _>(Ends::GivingUp, || Refused::Poor, true), 1);
+    // `and_run` of both APIs has the driver's error type.
+    let _turn = turn();
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    ground.fail(
+        "insert",
+        1,
+        doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
+    );
+    let called = AtomicU32::new(0);
+    let ended = F::with_transaction(session.start_transaction(), &|session| {
+        called.fetch_add(1, Ordering::Relaxed);
+        let inserted = F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session));
+        inserted.map(drop).map_err(|_| other())
+    });
+    assert_eq!(ended.unwrap_err().get_custom(), Some(&"no more"));
+    assert_eq!(called.into_inner(), 1);
 }
 
 fn oversized_document_leaves_the_transaction_as_it_was<F: Api>() {
