@@ -186,12 +186,16 @@ impl SessionPool {
     ///
     /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {
-        let Some(session) = self.idle().pop_front() else { return ServerSession::new() };
-        if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
-            return session;
+        let mut idle = self.idle();
+        if let Some(session) = idle.pop_front() {
+            if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
+                return session;
+            }
+            // The most recent session is stale, so all others are. Under the same lock, because
+            // fresh ones may return at any time.
+            idle.clear();
         }
-        // The most recent session is stale, so all others are.
-        self.idle().clear();
+        drop(idle);
         ServerSession::new()
     }
 
