@@ -245,8 +245,10 @@ impl<'a, R: Outcome> Progress<'a, R> {
     /// The command with the models from `start` to `end` has a reply, but not all its results could
     /// be read.
     pub(super) fn unread(mut self, error: Error, start: usize, end: usize) -> Error {
-        let answered = std::mem::take(&mut self.answered);
-        let is_in_doubt = |index: &usize| !answered.contains(index);
+        let mut answered = std::mem::take(&mut self.answered);
+        // An unordered reply may name them in any order.
+        answered.sort_unstable();
+        let is_in_doubt = |index: &usize| answered.binary_search(index).is_err();
         let unconfirmed = match self.errors_left {
             0 => Vec::new(),
             _ => (start..end).filter(is_in_doubt).collect(),
