@@ -130,23 +130,30 @@ impl<T> EventHandler<T> {
 }
 
 impl<T: Send + 'static> EventHandler<T> {
+    /// Passes the event on. A panic must not end a monitor, keep a connection from returning to its
+    /// pool, or stop the delivery of later events.
     pub(crate) fn handle(&self, event: T) {
-        match self {
-            EventHandler::AsyncCallback(handler) => {
-                drop(catch_unwind(AssertUnwindSafe(|| spawn(handler(event)))))
-            }
+        contain(|| match self {
+            EventHandler::AsyncCallback(handler) => spawn(handler(event)),
             EventHandler::TokioMpsc(sender) => {
                 if let Err(TrySendError::Full(event)) = sender.try_send(event) {
                     let sender = sender.clone();
                     spawn(async move { drop(sender.send(event).await) });
                 }
             }
-            // A panic must not end a monitor or keep a connection from returning to its pool.
-            EventHandler::Callback(handler) => {
-                drop(catch_unwind(AssertUnwindSafe(|| handler.handle(event))))
-            }
+            EventHandler::Callback(handler) => handler.handle(event),
             // An unbounded queue refuses an event only after it was closed.
             EventHandler::Queue(queue) => drop(queue.try_put(event)),
+        });
+    }
+}
+
+/// Runs code of the user, a handler or a waker, and swallows its panic.
+fn contain(code: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
+        // The payload may panic when it is dropped. The payload of that second panic is leaked.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(second);
         }
     }
 }
@@ -217,5 +224,24 @@ mod tests {
         (0..3).for_each(|event| panicking.handle(event));
         queue.close();
         assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    /// Its payload is dropped by the driver, and panics then.
+    struct Explosive;
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+    }
+
+    #[test]
+    fn payload_that_panics_does_not_reach_the_driver() {
+        let panicking =
+            EventHandler::callback(|_: u32| std::panic::resume_unwind(Box::new(Explosive)));
+        (0..2).for_each(|event| panicking.handle(event));
+        let panicking =
+            EventHandler::async_callback(|_: u32| std::panic::resume_unwind(Box::new(Explosive)));
+        (0..2).for_each(|event| panicking.handle(event));
     }
 }
