@@ -16,6 +16,8 @@ pub(crate) mod sensitive;
 pub(crate) mod sequence;
 pub(crate) mod writer;
 
+use bson::RawDocument;
+
 pub(crate) use self::message::{Flags, MessageWriter};
 pub(crate) use self::sequence::SequenceWriter;
 pub(crate) use self::writer::DocWriter;
@@ -26,6 +28,12 @@ pub(crate) const HEADER_LEN: usize = 16;
 /// The largest message that the driver accepts, and the limit for a server that reports none
 /// (`maxMessageSizeBytes` of every server since 2.4).
 pub(crate) const MAX_MESSAGE_SIZE: usize = 48_000_000;
+
+/// A document without fields.
+pub(crate) fn empty_document() -> &'static RawDocument {
+    const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
+    RawDocument::from_bytes(EMPTY).expect("five bytes make an empty document")
+}
 
 /// Reads the little-endian `i32` at `at`; `None` if there are fewer than four bytes.
 pub(crate) fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {

@@ -31,6 +31,7 @@ use crate::ops::kill_cursors::KillCursors;
 use crate::ops::operation_name::OperationName;
 use crate::options::ServerAddress;
 use crate::pool::Lease;
+use crate::wire;
 
 /// The options of further batches.
 #[derive(Clone, Debug, Default)]
@@ -177,11 +178,8 @@ impl RawCursor {
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
-        const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
         let current = RawDocument::from_bytes(self.batch.current());
-        current
-            .or_else(|_| RawDocument::from_bytes(EMPTY))
-            .expect("five bytes make an empty document")
+        current.unwrap_or_else(|_| wire::empty_document())
     }
 
     pub(crate) fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {

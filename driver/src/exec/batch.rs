@@ -8,9 +8,10 @@ use std::ops::Range;
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};
 
-use super::{ReplyHeader, malformed};
+use super::ReplyHeader;
 use crate::error::{Error, Result};
 use crate::pool::{Connection, OwnedReply};
+use crate::wire;
 use crate::wire::scan::elements;
 
 /// The cursor in a reply, found in one pass, as positions in the reply.
@@ -162,11 +163,7 @@ impl Batch {
 
     /// The whole reply.
     pub(crate) fn document(&self) -> &RawDocument {
-        const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
-        self.reply
-            .document()
-            .or_else(|_| RawDocument::from_bytes(EMPTY).map_err(malformed))
-            .expect("five bytes make an empty document")
+        self.reply.document().unwrap_or_else(|_| wire::empty_document())
     }
 
     /// The database and the collection for later commands.

@@ -10,12 +10,13 @@ use bson::RawDocument;
 use super::batch::{self, Batch};
 use super::header::ReplyHeader;
 use super::session_pool::ServerSession;
-use super::{Core, PinnedTo, malformed};
+use super::{Core, PinnedTo};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
 use crate::pool::{Lease, PinnedFor};
 use crate::topology::Selected;
+use crate::wire;
 
 /// The reply to an operation.
 ///
@@ -32,11 +33,7 @@ pub(crate) struct Reply<'c> {
 impl Reply<'_> {
     /// The document of the reply; empty for an unacknowledged write.
     pub(crate) fn document(&self) -> &RawDocument {
-        const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
-        let reply = self.connection.reply();
-        reply
-            .or_else(|_| RawDocument::from_bytes(EMPTY).map_err(malformed))
-            .expect("five bytes make an empty document")
+        self.connection.reply().unwrap_or_else(|_| wire::empty_document())
     }
 
     /// The header of the reply.

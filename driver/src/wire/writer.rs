@@ -67,7 +67,7 @@ impl<'b> DocWriter<'b> {
         self.buf.extend_from_slice(&value.time.to_le_bytes());
     }
 
-    /// Writes a time limit in whole milliseconds.
+    /// Writes a time limit in whole milliseconds, rounded down, but at least one unless it is zero.
     ///
     /// # Errors
     /// `InvalidArgument` if the milliseconds exceed an `i64`.
@@ -78,7 +78,7 @@ impl<'b> DocWriter<'b> {
                 key.as_str()
             ))
         })?;
-        // Rounds up, because 0 means "no limit".
+        // Less than one millisecond becomes one, because 0 means "no limit".
         self.i64(key, if value.is_zero() { 0 } else { millis.max(1) });
         Ok(())
     }
