@@ -1,7 +1,8 @@
 //! Background work on servers for dropped handles, such as removing the chunks of a dropped upload.
 //!
-//! One worker per client runs one piece after the other. So any number of dropped handles needs one
-//! task, or in the blocking API one thread.
+//! A few workers per client run the pieces. So any number of dropped handles needs few tasks, or in
+//! the blocking API few threads, and a piece that waits for a server does not hold up all others.
+//! Each piece has its own time limit. Their number is not limited: one piece per dropped handle.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,6 +14,8 @@ use toro::Event;
 use super::Core;
 use crate::deadline::Deadline;
 
+/// The maximum number of workers.
+const WORKERS: usize = 4;
 /// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -26,10 +29,18 @@ pub(crate) struct Cleanups(Mutex<Queue>);
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
-    /// Whether there is a worker.
-    working: bool,
-    /// Set when the worker has ended.
+    /// The number of workers.
+    workers: usize,
+    /// Set when the last worker has ended.
     idle: Option<Arc<Event>>,
+}
+
+impl Queue {
+    /// A worker has ended. Returns the event to set if it was the last.
+    fn leave(&mut self) -> Option<Arc<Event>> {
+        self.workers -= 1;
+        if self.workers == 0 { self.idle.take() } else { None }
+    }
 }
 
 impl Cleanups {
@@ -44,9 +55,10 @@ pub(crate) fn clean_up(core: &Core, work: impl Future<Output = ()> + Send + 'sta
     {
         let mut queue = core.cleanups.lock();
         queue.waiting.push_back(Box::pin(work));
-        if std::mem::replace(&mut queue.working, true) {
+        if queue.workers == WORKERS {
             return;
         }
+        queue.workers += 1;
     }
     let runtime = core.runtime.clone();
     runtime.detach(Worker { core, placed: true }.run());
@@ -54,11 +66,11 @@ pub(crate) fn clean_up(core: &Core, work: impl Future<Output = ()> + Send + 'sta
 
 /// Waits until all work is done, at most for a second.
 ///
-/// Cancel safety: the worker continues.
+/// Cancel safety: the workers continue.
 pub(crate) async fn flush_cleanups(core: &Core) {
     let idle = {
         let mut queue = core.cleanups.lock();
-        if !queue.working {
+        if queue.workers == 0 {
             return;
         }
         Arc::clone(queue.idle.get_or_insert_with(Arc::default))
@@ -66,10 +78,10 @@ pub(crate) async fn flush_cleanups(core: &Core) {
     let _ = core.runtime.timeout(Deadline::after(FLUSH), idle.wait()).await;
 }
 
-/// The worker. If it is dropped with its runtime, the next work starts another.
+/// A worker. If all are dropped with their runtime, the next work starts another.
 struct Worker {
     core: Core,
-    /// Whether it is registered as the queue's worker.
+    /// Whether it is counted as one of the queue's workers.
     placed: bool,
 }
 
@@ -90,9 +102,8 @@ impl Worker {
         let next = queue.waiting.pop_front();
         if next.is_none() {
             // Under the lock, so that work added later starts another worker.
-            queue.working = false;
             self.placed = false;
-            let idle = queue.idle.take();
+            let idle = queue.leave();
             drop(queue);
             if let Some(idle) = idle {
                 idle.set();
@@ -109,13 +120,46 @@ impl Drop for Worker {
         }
         let (left, idle) = {
             let mut queue = self.core.cleanups.lock();
-            queue.working = false;
-            (std::mem::take(&mut queue.waiting), queue.idle.take())
+            let idle = queue.leave();
+            // The other workers run the rest, if there are others.
+            let left =
+                if queue.workers == 0 { Some(std::mem::take(&mut queue.waiting)) } else { None };
+            (left, idle)
         };
         // Drops the work without the lock: each piece holds the client, which holds the queue.
         drop(left);
         if let Some(idle) = idle {
             idle.set();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::ClientOptions;
+    use crate::rt::{Runtime, block_on};
+
+    /// The first piece ends only after the second one has run.
+    fn check(runtime: Runtime) {
+        let core = Core::open(ClientOptions::default(), runtime).unwrap();
+        let second = Arc::new(Event::new());
+        let (waits, sets) = (Arc::clone(&second), Arc::clone(&second));
+        clean_up(&core, async move { waits.wait().await });
+        clean_up(&core, async move { sets.set() });
+        block_on(async {
+            let limit = Deadline::after(Duration::from_secs(30));
+            core.runtime.timeout(limit, second.wait()).await.expect("the second piece runs");
+            core.runtime.timeout(limit, flush_cleanups(&core)).await.expect("all pieces end");
+        });
+    }
+
+    #[test]
+    fn waiting_piece_does_not_hold_up_another() {
+        let tokio = tokio::runtime::Runtime::new().unwrap();
+        let entered = tokio.enter();
+        check(Runtime::current().unwrap());
+        drop(entered);
+        check(Runtime::blocking().unwrap());
     }
 }
