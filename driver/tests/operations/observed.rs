@@ -94,6 +94,17 @@ impl<F: Api> Observed<F> {
         replied.cloned().collect()
     }
 
+    /// The number of commands with that name that failed.
+    #[allow(dead_code, reason = "the tests of operations use it")]
+    pub(crate) fn failed(&self, name: &str) -> usize {
+        let commands = self.commands.lock().unwrap();
+        let is_failure = |event: &&CommandEvent| match event {
+            CommandEvent::Failed(event) => event.command_name == name,
+            _ => false,
+        };
+        commands.iter().filter(is_failure).count()
+    }
+
     /// The names of the sent commands.
     pub(crate) fn names(&self) -> Vec<String> {
         let commands = self.commands.lock().unwrap();

@@ -11,7 +11,7 @@ use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_
 use driver::event::EventHandler;
 use driver::options::{ClientOptions, WriteConcern};
 use driver::session::ClientSession;
-use testbed::{ReplicaSet, shared_replica_set};
+use testbed::{Direction, Fault, ReplicaSet, Router, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
 use crate::files::Files;
@@ -23,6 +23,7 @@ on_both_apis! {
     closure_is_called_again_after_the_loss_of_the_primary
     commit_is_sent_until_its_result_is_known
     failed_abort_in_the_background_is_not_repeated
+    hung_mongos_does_not_hold_up_the_aborts_of_another
     session_dropped_after_a_shutdown_lets_its_client_go
     unsent_commit_is_aborted_by_the_next_use_of_its_session
 }
@@ -105,6 +106,38 @@ fn commit_is_sent_until_its_result_is_known<F: Api>() {
         assert_eq!(concern.get_str("w").unwrap(), "majority", "{again}");
     }
     assert_eq!(count(&items), 2);
+}
+
+/// The abort on the mongos that hangs takes ten seconds.
+fn hung_mongos_does_not_hold_up_the_aborts_of_another<F: Api>() {
+    let set = shared_replica_set().unwrap();
+    let primary = set.host(set.wait_for_primary().unwrap()).unwrap();
+    let routers = [(); 2].map(|()| Router::mongos(&primary).unwrap());
+    let uri =
+        format!("mongodb://{},{}/?localThresholdMS=1000", routers[0].host(), routers[1].host());
+    let observed = Observed::<F>::of(&uri);
+    F::end(observed.database().create_collection("items")).unwrap();
+    let mut sessions: [Option<ClientSession<F>>; 2] = [None, None];
+    let mut ids = 0;
+    eventually("each mongos has a transaction", || {
+        ids += 1;
+        let session = transacting(&observed, ids);
+        let inserts = observed.started("insert");
+        let host = inserts.last().unwrap().connection.address.to_string();
+        let at = routers.iter().position(|router| router.host() == host).unwrap();
+        let mut earlier = sessions[at].replace(session);
+        if let Some(session) = &mut earlier {
+            F::end(session.abort_transaction()).unwrap();
+        }
+        sessions.iter().all(Option::is_some)
+    });
+    observed.forget();
+    routers[0].proxy().set(Direction::ToClient, Fault::BlackHole);
+    drop(sessions[0].take());
+    eventually("the first abort is sent", || observed.sent("abortTransaction").len() == 1);
+    drop(sessions[1].take());
+    eventually("the second abort is done", || observed.replied("abortTransaction").len() == 1);
+    assert_eq!(observed.failed("abortTransaction"), 0, "the first abort still waits");
 }
 
 /// One connection, for which nobody waits longer than a second.

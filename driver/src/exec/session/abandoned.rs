@@ -1,21 +1,31 @@
 //! Aborts the transactions of dropped sessions.
 //!
-//! One worker per client aborts them one after the other in the background. So any number of
-//! dropped sessions needs one task, or in the blocking API one thread. A transaction that cannot be
-//! aborted within the limit expires on the server, after a minute by default.
+//! A worker aborts them one after the other in the background. Each mongos has its own worker, so
+//! one that hangs delays only its own aborts. The transactions of a replica set share one, because
+//! all go to the primary. So any number of dropped sessions needs one task per mongos, or in the
+//! blocking API one thread.
+//!
+//! A transaction that cannot be aborted within the limit expires on the server. So do those that
+//! waited for too long, or that found the queue full.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::state::SessionState;
 use super::transaction::End;
 use crate::deadline::Deadline;
 use crate::exec::Core;
 use crate::exec::end_transaction::{EndTransaction, end};
+use crate::topology::Server;
 
 /// The time limit of one abort, including the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
+/// The time after which a server aborts a transaction itself, by default
+/// (`transactionLifetimeLimitSeconds`).
+const LIFETIME: Duration = Duration::from_secs(60);
+/// The maximum number of sessions in the queue.
+const MOST: usize = 100_000;
 
 /// The abandoned sessions of one client.
 #[derive(Default)]
@@ -23,9 +33,24 @@ pub(crate) struct AbandonedSessions(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<SessionState>,
-    /// Whether there is a worker.
-    working: bool,
+    /// A server has an entry while it has a worker.
+    servers: BTreeMap<Key, OfServer>,
+    /// The number of waiting sessions.
+    len: usize,
+}
+
+/// The pinned server, identified by its address in memory. `None` for the primary.
+type Key = Option<usize>;
+
+struct OfServer {
+    waiting: VecDeque<Abandoned>,
+    /// Keeps the key's address in use.
+    _server: Option<Arc<Server>>,
+}
+
+struct Abandoned {
+    session: SessionState,
+    since: Instant,
 }
 
 impl AbandonedSessions {
@@ -37,28 +62,40 @@ impl AbandonedSessions {
 /// Aborts the transaction of `session` in the background, and then returns the session.
 pub(super) fn abort(session: SessionState) {
     let core = session.core().outside_of_requests();
+    let server = session.transaction().pin().map(|pin| Arc::clone(pin.server()));
+    let key = server.as_ref().map(|server| Arc::as_ptr(server).addr());
     {
         let mut queue = core.abandoned.lock();
-        queue.waiting.push_back(session);
-        if std::mem::replace(&mut queue.working, true) {
-            return;
+        if queue.len >= MOST {
+            drop(queue);
+            return session.forget();
         }
+        queue.len += 1;
+        let abandoned = Abandoned { session, since: Instant::now() };
+        if let Some(entry) = queue.servers.get_mut(&key) {
+            return entry.waiting.push_back(abandoned);
+        }
+        let entry = OfServer { waiting: VecDeque::from([abandoned]), _server: server };
+        queue.servers.insert(key, entry);
     }
     let runtime = core.runtime.clone();
-    runtime.detach(Worker { core, placed: true }.run());
+    runtime.detach(Worker { core, key, placed: true }.run());
 }
 
-/// The worker. If it is dropped with its runtime, the next session starts another.
+/// The worker for one server. If it is dropped with its runtime, the next session starts another.
 struct Worker {
     core: Core,
-    /// Whether it is registered as the queue's worker.
+    key: Key,
+    /// Whether it is registered as the server's worker.
     placed: bool,
 }
 
 impl Worker {
     async fn run(mut self) {
-        while let Some(mut session) = self.next() {
-            if let Ok(End::ByCommand) = session.abort() {
+        while let Some(Abandoned { mut session, since }) = self.next() {
+            if since.elapsed() < LIFETIME
+                && let Ok(End::ByCommand) = session.abort()
+            {
                 let deadline = Deadline::after(LIMIT);
                 let _ = end(EndTransaction::Abort, &mut session, deadline).await;
             }
@@ -73,15 +110,20 @@ impl Worker {
         }
     }
 
-    fn next(&mut self) -> Option<SessionState> {
+    fn next(&mut self) -> Option<Abandoned> {
         let mut queue = self.core.abandoned.lock();
-        let next = queue.waiting.pop_front();
-        if next.is_none() {
-            // Under the lock, so that a session dropped later starts another worker.
-            queue.working = false;
-            self.placed = false;
+        let next = queue.servers.get_mut(&self.key).and_then(|entry| entry.waiting.pop_front());
+        if next.is_some() {
+            queue.len -= 1;
+            return next;
         }
-        next
+        // Under the lock, so that a session dropped later starts another worker.
+        self.placed = false;
+        let entry = queue.servers.remove(&self.key);
+        drop(queue);
+        // This may be the last reference to the server, so its pool closes without the lock.
+        drop(entry);
+        None
     }
 }
 
@@ -92,10 +134,13 @@ impl Drop for Worker {
         }
         let left = {
             let mut queue = self.core.abandoned.lock();
-            queue.working = false;
-            std::mem::take(&mut queue.waiting)
+            let left = queue.servers.remove(&self.key);
+            queue.len -= left.as_ref().map_or(0, |left| left.waiting.len());
+            left
         };
         // Drops the sessions without the lock: each holds the client, which holds the queue.
-        left.into_iter().for_each(SessionState::forget);
+        if let Some(left) = left {
+            left.waiting.into_iter().for_each(|abandoned| abandoned.session.forget());
+        }
     }
 }
