@@ -332,6 +332,38 @@ mod tests {
         assert_eq!(pool.take(HALF_AN_HOUR).id(), id);
     }
 
+    /// Stale sessions are discarded while another thread returns fresh ones.
+    #[test]
+    fn fresh_session_is_not_discarded_with_stale_ones() {
+        const ROUNDS: usize = 2_000;
+        let pool = SessionPool::default();
+        let taken = std::thread::scope(|scope| {
+            let giver = scope.spawn(|| {
+                let fresh: Vec<_> = (0..ROUNDS).map(|_| ServerSession::new()).collect();
+                let ids: Vec<_> = fresh.iter().map(ServerSession::id).collect();
+                for session in fresh {
+                    // The other thread has taken the stale session, and is about to discard more.
+                    while !pool.idle().is_empty() {
+                        std::hint::spin_loop();
+                    }
+                    pool.give(session, HALF_AN_HOUR);
+                }
+                ids
+            });
+            let mut taken = std::collections::HashSet::new();
+            while !giver.is_finished() {
+                let mut stale = ServerSession::new();
+                stale.last_use = stale.last_use.checked_sub(Duration::from_secs(3600)).unwrap();
+                pool.idle().push_back(stale);
+                taken.insert(pool.take(HALF_AN_HOUR).id());
+            }
+            taken.extend(pool.drain());
+            let given = giver.join().unwrap();
+            given.iter().filter(|id| taken.contains(*id)).count()
+        });
+        assert_eq!(taken, ROUNDS);
+    }
+
     #[test]
     fn transaction_number_continues_in_a_reused_session() {
         let pool = SessionPool::default();
