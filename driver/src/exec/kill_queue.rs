@@ -41,7 +41,7 @@ impl Key {
 }
 
 /// The number of the pin, the database and the collection.
-type GroupKey = (usize, String, String);
+type GroupKey = ((usize, u64), String, String);
 
 /// The cursors to kill with one pin and collection.
 struct Waiting {

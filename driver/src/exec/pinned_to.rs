@@ -54,10 +54,10 @@ impl PinnedTo {
     }
 
     /// Identifies the pin. Two existing pins with the same number have the same target.
-    pub(crate) fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> (usize, u64) {
         match &self.connection {
             Some(connection) => connection.number(),
-            None => Arc::as_ptr(&self.server).addr(),
+            None => (Arc::as_ptr(&self.server).addr(), 0),
         }
     }
 }

@@ -67,11 +67,14 @@ impl Lease {
     }
 }
 
-/// A connection pinned to a cursor, a transaction or a request. It is unpinned when the last clone
-/// is dropped and no operation uses it.
+/// A connection pinned to a cursor or a transaction. It is unpinned when the last clone is dropped
+/// and no operation uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct PinnedConnection {
     slot: Arc<Lock<Option<PooledConnection>>>,
+    /// The id of the connection in its pool. A request that loses it puts another one into the
+    /// slot.
+    id: u64,
     /// `None` for the connection of a request.
     counted: Option<Arc<Counted>>,
 }
@@ -107,16 +110,15 @@ impl Lease {
     /// Pins the connection beyond this operation. A connection of an async request or of a
     /// transaction also stays with that.
     pub(crate) fn pin(&mut self, purpose: PinnedFor) -> PinnedConnection {
+        let id = self.id();
         match &self.return_to {
             ReturnTo::PinnedSlot(turn) => {
-                return PinnedConnection {
-                    slot: Arc::clone(OwnedGuard::lock(turn)),
-                    counted: None,
-                };
+                let slot = Arc::clone(OwnedGuard::lock(turn));
+                return PinnedConnection { slot, id, counted: None };
             }
             ReturnTo::Pinned(turn, counted) => {
                 let (slot, counted) = (Arc::clone(OwnedGuard::lock(turn)), Arc::clone(counted));
-                return PinnedConnection { slot, counted: Some(counted) };
+                return PinnedConnection { slot, id, counted: Some(counted) };
             }
             ReturnTo::Pool | ReturnTo::Thread(_) => {}
         }
@@ -126,7 +128,7 @@ impl Lease {
         if let (Some(turn), Some(counted)) = (slot.try_acquire_owned(), &counted) {
             self.return_to = ReturnTo::Pinned(turn, Arc::clone(counted));
         }
-        PinnedConnection { slot, counted }
+        PinnedConnection { slot, id, counted }
     }
 }
 
@@ -138,7 +140,7 @@ impl PinnedConnection {
         deadline: Deadline,
     ) -> Result<Option<Lease>, CheckOutError> {
         let mut turn = take_turn(&self.slot, pool, deadline).await?;
-        let connection = turn.take().and_then(|pinned| fit(pinned, pool));
+        let connection = turn.take_if(|other| self.is(other)).and_then(|pinned| fit(pinned, pool));
         Ok(connection.map(|connection| Lease {
             connection: Some(connection),
             return_to: match &self.counted {
@@ -150,13 +152,20 @@ impl PinnedConnection {
 
     /// Whether no operation can use it any more.
     pub(crate) fn is_lost(&self) -> bool {
-        let usable = |connection: &PooledConnection| connection.is_idle() && !connection.is_stale();
+        let usable = |connection: &PooledConnection| {
+            self.is(connection) && connection.is_idle() && !connection.is_stale()
+        };
         self.slot.try_acquire().is_some_and(|slot| !slot.as_ref().is_some_and(usable))
     }
 
+    /// Whether `connection`, which lies in the slot, is the pinned one.
+    fn is(&self, connection: &PooledConnection) -> bool {
+        connection.id() == self.id
+    }
+
     /// Identifies the pinned connection while it exists.
-    pub(crate) fn number(&self) -> usize {
-        Arc::as_ptr(&self.slot).addr()
+    pub(crate) fn number(&self) -> (usize, u64) {
+        (Arc::as_ptr(&self.slot).addr(), self.id)
     }
 }
 

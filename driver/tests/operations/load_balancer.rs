@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use testbed::{Router, shared_replica_set};
@@ -58,5 +59,34 @@ fn cursor_whose_connection_was_closed_ends<F: Api>() {
     assert_eq!(F::end(collection.count_documents(doc! {})).unwrap(), 10);
     drop(cursor);
     eventually("its connection is given up", || observed.connections() == (2, 1));
+    assert!(observed.sent("killCursors").is_empty());
+}
+
+/// The request goes on with another connection, which may lead to another server.
+#[test]
+fn cursor_of_a_request_stays_with_its_connection() {
+    let router = router();
+    let observed = Observed::<Async>::of(&router.uri());
+    let request = observed.client.start_request();
+    filled(&observed);
+    let collection = request.database(&observed.name).collection::<Document>("numbers");
+    let mut lost = Async::end(collection.find(doc! {}).batch_size(2)).unwrap();
+    for _ in 0..2 {
+        Async::next(&mut lost).unwrap().unwrap();
+    }
+    router.proxy().cut();
+    eventually("the connections are closed", || router.proxy().connections() == 0);
+    // The end of the stream may still be on its way.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(Async::end(collection.count_documents(doc! {})).unwrap(), 10);
+    let mut kept = Async::end(collection.find(doc! {}).batch_size(2)).unwrap();
+    let error = Async::next(&mut lost).unwrap().unwrap_err();
+    assert!(error.is_network(), "{error:?}");
+    assert!(observed.sent("getMore").is_empty(), "the loss is known before the command is sent");
+    drop(lost);
+    for _ in 0..10 {
+        Async::next(&mut kept).unwrap().unwrap();
+    }
+    assert!(Async::next(&mut kept).is_none());
     assert!(observed.sent("killCursors").is_empty());
 }
