@@ -67,8 +67,8 @@ pub(super) async fn ensure<F: Mode>(bucket: &Bucket<F>, deadline: Deadline) -> R
     }
     let runtime = &bucket.on().core.runtime;
     let turn = indexes.turn();
-    let turn = runtime.timeout(deadline, turn.lock.acquire()).await;
-    let _turn = turn.map_err(|_| {
+    let acquired = runtime.timeout(deadline, turn.lock.acquire()).await;
+    let _guard = acquired.map_err(|_| {
         Error::timeout("another upload of the bucket was creating its indexes at the deadline")
     })?;
     if indexes.known.load(Ordering::Acquire) {

@@ -114,7 +114,7 @@ impl TryFrom<String> for ConnectionString {
 impl Default for ConnectionString {
     fn default() -> Self {
         let text = format!("mongodb://{}", ServerAddress::default());
-        ConnectionString::parse(text).expect("it is a connection string")
+        ConnectionString::parse(text).expect("the default address makes a valid connection string")
     }
 }
 
