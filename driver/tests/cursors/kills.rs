@@ -298,7 +298,11 @@ async fn kill_takes_no_place_in_a_bounded_wait_queue() {
     let request = client.start_request();
     let within = request.database("d").collection::<Document>("c");
     drop(within.find(doc! {}).batch_size(2).await.unwrap());
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The task of the kill runs on this thread, in between.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert_eq!(client.pool_metrics()[0].waiting, 0);
+    }
     let waiting = tokio::spawn(async move { coll.count_documents(doc! {}).await });
     in_time(until(|| client.pool_metrics()[0].waiting == 1)).await;
     assert_eq!(open(&server), 1);

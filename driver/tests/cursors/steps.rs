@@ -64,6 +64,13 @@ async fn late_reply_ends_an_unpolled_cursor_with_an_error() {
     assert!(!cursor.has_next() && !cursor.advance().await.unwrap());
 }
 
+/// Whether the server runs a `getMore` of this database.
+fn runs_get_more(database: &str) -> bool {
+    let query =
+        doc! { "currentOp": 1, "command.getMore": { "$exists": true }, "command.$db": database };
+    !server().admin(query).unwrap().get_array("inprog").unwrap().is_empty()
+}
+
 /// A caller that polls the cursor is waiting, so the driver waits for the reply.
 #[tokio::test]
 async fn late_reply_is_waited_for_while_the_cursor_is_polled() {
@@ -78,8 +85,13 @@ async fn late_reply_is_waited_for_while_the_cursor_is_polled() {
             "data": { "nss": coll.namespace().to_string(), "shouldCheckForInterrupt": true },
         })
         .unwrap();
+    let database = coll.namespace().db;
     let release = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_secs(5));
+        while !runs_get_more(&database) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // For longer than the driver waits for a cursor that nobody polls: three times a second.
+        std::thread::sleep(Duration::from_secs(4));
         held.disable().unwrap();
     });
     let mut count = 0;
