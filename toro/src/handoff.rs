@@ -258,7 +258,8 @@ impl<S, T> Handoff<S, T> {
     /// let pool = Handoff::new(vec!["a"]);
     /// let item = pool.wait(|idle, waiters| match idle.pop() {
     ///     Some(item) if waiters.is_empty() => Take::Ready(item),
-    ///     _ => Take::Queue,
+    ///     Some(item) => { idle.push(item); Take::Queue }
+    ///     None => Take::Queue,
     /// });
     /// assert_eq!(item.wait(), "a");
     /// ```
@@ -400,8 +401,10 @@ where
         shared: &mut Shared<S, T>,
         wakes: &mut Wakes,
     ) -> Entry<Self::Grant, Value<T>> {
-        // Called once: the operation joins the line at most once.
-        let Some(take) = self.take.take() else { return Entry::Queue(Value(None), End::Back) };
+        let Some(take) = self.take.take() else {
+            // Not reached: a wait asks to join the line once.
+            return Entry::Ready(Err(Box::new("a wait joined the line twice")));
+        };
         match shared.run(wakes, take) {
             Ok(Take::Ready(value)) => Entry::Ready(Ok(value)),
             Ok(Take::Queue) => Entry::Queue(Value(None), End::Back),
