@@ -170,7 +170,7 @@ impl Table {
     ///
     /// The reference must not be used after `replace`.
     fn own(&self) -> &[Entry] {
-        // SAFETY: only `replace` frees the table.
+        // SAFETY: only `replace` frees the table, and no caller keeps the slice across it.
         self.allocation().map_or(&[], |entries| unsafe { entries.as_ref() })
     }
 

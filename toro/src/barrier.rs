@@ -184,7 +184,9 @@ impl<H> Arriving<H> {
     }
 }
 
-impl<H: PrimitiveRef<Target = Barrier>> Operation for Arriving<H> {
+// SAFETY: each primitive has one such list, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Barrier>> Operation for Arriving<H> {
     type PrimitiveRef = H;
     type Primitive = Barrier;
     type Shared = Shared;

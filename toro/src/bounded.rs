@@ -357,7 +357,9 @@ impl Deref for Counted {
     }
 }
 
-impl PrimitiveRef for Counted {}
+// SAFETY: the semaphore lies in the allocation of the `Arc`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl PrimitiveRef for Counted {}
 
 impl Holder for Counted {
     type Permit = OwnedBoundedPermit;

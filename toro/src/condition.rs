@@ -287,7 +287,9 @@ impl Answer for Addressee {
     }
 }
 
-impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, A> {
+// SAFETY: each primitive has one such list, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, A> {
     type PrimitiveRef = H;
     type Primitive = Condition;
     type Shared = Line;

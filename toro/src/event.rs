@@ -242,7 +242,9 @@ impl fmt::Debug for Event {
 /// A wait for an event held as `H`.
 pub struct Happens<H>(PhantomData<fn() -> H>);
 
-impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
+// SAFETY: each primitive has one such list, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
     type PrimitiveRef = H;
     type Primitive = Event;
     type Shared = Line;

@@ -134,7 +134,13 @@ impl<T> Waiters<'_, T> {
         let Some(place) = self.waiting.front() else { return Err(value) };
         *place = Value(Some(value));
         match self.wakes.is_full() {
-            true => self.waiting.move_front_to(self.handed),
+            true => {
+                #[expect(unsafe_code, reason = "the lists are two parts of one line")]
+                // SAFETY: both lists lie in the same mutex, and the slot has its value.
+                unsafe {
+                    self.waiting.move_front_to(self.handed);
+                }
+            }
             false => {
                 self.waiting.grant_front(self.wakes);
             }
@@ -336,7 +342,10 @@ pub struct Handing<H, F> {
     primitive_ref: PhantomData<fn() -> H>,
 }
 
-impl<S, T, H: PrimitiveRef<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
+// SAFETY: both lists lie in the one mutex. A node moves to the second list when its slot gets a
+// value, and a waiter joins without one.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<S, T, H: PrimitiveRef<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
     type PrimitiveRef = H;
     type Primitive = Handoff<S, T>;
     type Shared = Shared<S, T>;

@@ -259,7 +259,8 @@ pub struct OwnedGuard<T: ?Sized> {
     lock: Arc<Lock<T>>,
 }
 
-// SAFETY: sharing the guard only shares the value.
+// SAFETY: sharing the guard shares the value, and the `Arc` of the lock. A clone of that may send
+// the value.
 unsafe impl<T: ?Sized + Send + Sync> Sync for OwnedGuard<T> {}
 
 macro_rules! guard {

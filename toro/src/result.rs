@@ -330,7 +330,8 @@ impl<T> Holder for Arc<AsyncResult<T>> {
     }
 }
 
-impl<H: Holder> Operation for Getting<H> {
+// SAFETY: each primitive has one such list, in its mutex. No slot is accessed through `shared`.
+unsafe impl<H: Holder> Operation for Getting<H> {
     type PrimitiveRef = H;
     type Primitive = AsyncResult<H::Value>;
     type Shared = List<()>;
@@ -364,7 +365,8 @@ impl<H: Holder> Operation for Getting<H> {
 
     #[inline]
     fn finish(&mut self, result: H, (): ()) -> H::Reference {
-        // SAFETY: the wait was granted, which happens only after the word is `SET`.
+        // SAFETY: `attempt`, `enqueue` and `retry` grant only if the word is `SET`, and others
+        // grant after they have set it.
         unsafe { result.reference() }
     }
 

@@ -259,9 +259,11 @@ impl<S> List<S> {
         self.head.is_some_and(|head| std::ptr::eq(head.as_ptr(), node))
     }
 
-    /// Grants the oldest waiter: unlinks it and puts its waker into `wakes`, which must have room.
+    /// Grants the oldest waiter: unlinks it and puts its waker into `wakes`, which must have room:
+    /// the caller asks first. Without room this panics, and the waiter would never be woken.
     #[inline]
     pub(crate) fn grant_front(&mut self, wakes: &mut Wakes) -> bool {
+        debug_assert!(!wakes.is_full(), "the batch has no room for the waker");
         let Some(waker) = self.grant_alone() else { return false };
         wakes.push(waker);
         true
@@ -286,18 +288,18 @@ impl<S> List<S> {
     /// Grants the oldest waiters, one by one, as long as `may` returns true for their slot. `may`
     /// may also change the slot.
     ///
-    /// All nodes are unlinked together, so each is visited once. `may` must not panic: nodes that
-    /// were already granted would still be linked.
+    /// All nodes are unlinked together, so each is visited once. If `may` panics, the rest stays
+    /// linked. But the waiters granted before are not woken, so it must not.
     #[inline]
     pub(crate) fn grant_while(
         &mut self,
         wakes: &mut Wakes,
         mut may: impl FnMut(&mut S) -> bool,
     ) -> Step {
-        let mut next = self.head;
+        let mut rest = Rest { next: self.head, list: self };
         let mut step = Step::Again;
         let granted = wakes.fill(|| {
-            let first = next?;
+            let first = rest.next?;
             // SAFETY: linked nodes are alive until the lock is released or until they are granted,
             // below.
             let node = unsafe { first.as_ref() };
@@ -311,9 +313,11 @@ impl<S> List<S> {
             // SAFETY: the node was pushed. This is the last access; the list is relinked below,
             // under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
-            next = after;
+            rest.next = after;
             Some(waker)
         });
+        let next = rest.next;
+        mem::forget(rest);
         self.len -= granted;
         self.head = next;
         let Some(first) = next else {
@@ -340,10 +344,16 @@ impl<S> List<S> {
         }
     }
 
-    /// Moves the oldest waiter to the end of another list under the same lock.
-    pub(crate) fn move_front_to(&mut self, other: &mut List<S>) {
+    /// Moves the oldest waiter to the end of another list.
+    ///
+    /// # Safety
+    ///
+    /// Both lists stay under the same lock. The owner of the node looks for it in the other list
+    /// from now on: the slot says so through [`Operation::handed`](super::Operation::handed).
+    pub(crate) unsafe fn move_front_to(&mut self, other: &mut List<S>) {
         let Some(head) = self.head else { return };
-        // SAFETY: the node is linked here, alive and pinned. The lock of both lists is held.
+        // SAFETY: the node is linked here, alive and pinned. The lock of both lists is held, by
+        // contract the same one.
         unsafe {
             self.unlink(head.as_ref());
             other.link(head, End::Back);
@@ -463,8 +473,34 @@ impl<S> List<S> {
     }
 }
 
+/// The rest of a list whose first nodes have been granted. Dropped by a panic, it relinks the list.
+struct Rest<'l, S> {
+    list: &'l mut List<S>,
+    /// The first node that has not been granted.
+    next: Option<NonNull<Node<S>>>,
+}
+
+impl<S> Drop for Rest<'_, S> {
+    #[cold]
+    fn drop(&mut self) {
+        let (mut len, mut node) = (0, self.next);
+        while let Some(linked) = node {
+            len += 1;
+            // SAFETY: the nodes that were not granted are still linked and alive, and the lock is
+            // held.
+            node = unsafe { linked.as_ref().inside(|inside| inside.next) };
+        }
+        self.list.head = self.next;
+        self.list.len = len;
+        if len == 0 {
+            self.list.tail = None;
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::pin::Pin;
 
     use super::*;
@@ -528,6 +564,23 @@ mod tests {
         drop((a, b));
         assert_eq!(names(&list), [2, 2]);
         leave(&mut list, d);
+        leave(&mut list, c);
+        assert!(list.is_empty() && list.tail.is_none());
+        wakes.finish();
+    }
+
+    /// The owner of a granted node may free it at once, also if granting the next one panics.
+    #[test]
+    fn panic_while_granting_unlinks_the_granted_nodes() {
+        let mut list = List::new();
+        let mut wakes = Wakes::new();
+        let [a, b, c] = [1, 2, 3].map(|name| push(&mut list, name, End::Back));
+        let granting = AssertUnwindSafe(|| {
+            list.grant_while(&mut wakes, |name| if *name < 3 { true } else { panic!("on purpose") })
+        });
+        catch_unwind(granting).unwrap_err();
+        drop((a, b));
+        assert_eq!(names(&list), [3]);
         leave(&mut list, c);
         assert!(list.is_empty() && list.tail.is_none());
         wakes.finish();

@@ -6,12 +6,18 @@ use std::task::Poll;
 
 use super::{End, FirstPoll, List, Mutex, Wakes};
 
-/// A reference to a primitive: a borrow, an `Arc` or a guard. It always leads to the same
-/// primitive, which does not move.
-pub trait PrimitiveRef: Deref {}
+/// A reference to a primitive: a borrow, an `Arc` or a guard.
+///
+/// # Safety
+///
+/// `deref` always returns the same primitive, also after the reference has moved. The primitive is
+/// alive and does not move as long as the reference exists.
+pub unsafe trait PrimitiveRef: Deref {}
 
-impl<P: ?Sized> PrimitiveRef for &P {}
-impl<P: ?Sized> PrimitiveRef for Arc<P> {}
+// SAFETY: the primitive is borrowed as long as the reference exists.
+unsafe impl<P: ?Sized> PrimitiveRef for &P {}
+// SAFETY: the allocation of an `Arc` does not move, and lives as long as the `Arc`.
+unsafe impl<P: ?Sized> PrimitiveRef for Arc<P> {}
 
 /// The decision about a new waiter, made under the lock.
 #[derive(Debug)]
@@ -55,7 +61,17 @@ pub enum Position {
 /// implementations decide which waits are `Send`. For spawned tasks, the compiler checks that
 /// without knowing which lifetimes are equal. Therefore the bounds of an implementation name each
 /// type once, and name no lifetime that they can omit.
-pub trait Operation: Sized {
+///
+/// # Safety
+///
+/// [`Waiter`](super::Waiter) follows pointers between nodes on these promises:
+///
+/// - [`shared`](Operation::shared) returns the same mutex of the primitive in every call, and
+///   [`list`](Operation::list) the same list of its data in every call with the same [`Handed`].
+/// - A linked node is in the list that its slot names through [`handed`](Operation::handed). The
+///   slot of a waiter that [joins](Start::enqueue) says `Handed::No`.
+/// - `handed` and [`retry`](Operation::retry) access no slot but the one they are given.
+pub unsafe trait Operation: Sized {
     /// The reference of the wait to its primitive.
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     /// The primitive.
@@ -89,6 +105,7 @@ pub trait Operation: Sized {
     /// win over what is ready.
     ///
     /// The slot lies in the list, so the implementation must not access slots through `shared`.
+    /// This is a condition of the trait's safety.
     fn retry(
         &mut self,
         _primitive: &Self::Primitive,

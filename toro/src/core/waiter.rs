@@ -268,8 +268,10 @@ fn join<O: Start>(
     let (grant, spare) = match op.enqueue(primitive, &mut shared, &mut wakes) {
         Entry::Ready(grant) => (Some(grant), Some(waker)),
         Entry::Queue(slot, end) => {
-            // SAFETY: the node is pinned with the waiter. The waiter's drop unlinks it under the
-            // lock of the same primitive, which `primitive_ref` keeps alive and in place.
+            // SAFETY: the node is pinned with the waiter. It was never pushed before: a wait joins
+            // only while its node stands outside, and when a node stands outside again, the
+            // reference to the primitive is gone. The waiter's drop unlinks it under the lock of
+            // the same primitive, which `primitive_ref` keeps alive and in place.
             unsafe { O::list(&mut shared, Handed::No).push(node, waker, slot, end) };
             let position = position_of(node, O::list(&mut shared, Handed::No));
             if O::is_served(primitive, &mut shared, position) {

@@ -53,7 +53,9 @@ impl<F: PermitUse> Acquire<F> {
     }
 }
 
-impl<F: PermitUse> Operation for Acquire<F> {
+// SAFETY: the permits of a primitive have one list, in their mutex. No slot is accessed through it.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<F: PermitUse> Operation for Acquire<F> {
     type PrimitiveRef = F::PrimitiveRef;
     type Primitive = F::Primitive;
     type Shared = Line;

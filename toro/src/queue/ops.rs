@@ -99,7 +99,11 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
 
 /// The item stays in the buffer until the end of the wait. Only a promise of it moves between the
 /// steps.
-impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
+// SAFETY: each queue has one list of getters, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation
+    for Get<H, M>
+{
     type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
@@ -222,7 +226,9 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
     }
 }
 
-impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
+// SAFETY: each queue has one list of putters, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
     type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
@@ -345,7 +351,9 @@ impl<H> Join<H> {
     }
 }
 
-impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
+// SAFETY: each queue has one list of joiners, in its mutex. No slot is accessed through `shared`.
+#[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
+unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;

@@ -410,7 +410,8 @@ impl<G: Upgradable> Deref for Upgrading<G> {
     }
 }
 
-impl<G: Upgradable> PrimitiveRef for Upgrading<G> {}
+// SAFETY: the guard borrows its lock, or keeps it alive in an `Arc`.
+unsafe impl<G: Upgradable> PrimitiveRef for Upgrading<G> {}
 
 /// The [`PermitUse`] of an upgrade.
 pub struct Upgraded<G>(PhantomData<G>);

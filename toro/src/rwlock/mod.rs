@@ -61,9 +61,10 @@ pub struct RwLock<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the lock lends the value to other threads, exclusively (`Send`) or shared (`Sync`).
+// SAFETY: sending the lock sends the value.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: as above. Readers on several threads share the value.
+// SAFETY: a shared lock lends the value to other threads: exclusively to writers, which requires
+// `Send`, and shared to readers, which requires `Sync`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 // Like the standard library's lock, for any value. The lock is not poisoned by a panic, but it
