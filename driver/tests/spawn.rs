@@ -199,7 +199,7 @@ async fn transfer<T, E>(
 ) -> Result<usize, E>
 where
     T: Serialize + Send + Sync,
-    E: From<driver::Error> + Send,
+    E: From<driver::Error> + Send + 'static,
 {
     let closure = async |session: &mut driver::ClientSession| {
         for name in names {
