@@ -186,6 +186,7 @@ mod tests {
     use super::*;
     use crate::description::{RoundTrip, TopologyType};
     use crate::handshake::HelloReply;
+    use crate::types::ServerType;
 
     fn address(name: &str) -> ServerAddress {
         ServerAddress::parse(format!("{name}:1")).unwrap()
@@ -246,6 +247,23 @@ mod tests {
             other => panic!("{other:?}"),
         };
         events.iter().map(name).collect()
+    }
+
+    #[test]
+    fn primary_of_an_older_election_is_not_believed() {
+        for max_wire_version in [13, 17] {
+            let of_version = |name, number| {
+                member(name, |hello| {
+                    hello.writable_primary = true;
+                    hello.election_id = Some(election(number));
+                    hello.set_version = Some(1);
+                    hello.max_wire_version = max_wire_version;
+                })
+            };
+            let now = set([of_version("b", 2), of_version("a", 1)]);
+            let types = ["a", "b"].map(|name| now.server(&address(name)).unwrap().server_type());
+            assert_eq!(types, [ServerType::Unknown, ServerType::RsPrimary]);
+        }
     }
 
     #[test]
