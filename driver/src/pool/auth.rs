@@ -179,15 +179,16 @@ async fn authenticate(
     }
 }
 
-/// The configured mechanism. By default SCRAM-SHA-256, or SCRAM-SHA-1 if the server offers
-/// mechanisms for the user without SCRAM-SHA-256 (section "Default Authentication Methods").
+/// The configured mechanism. By default SCRAM-SHA-256 if the server offers it to the user, and
+/// SCRAM-SHA-1 otherwise (section "Default Authentication Methods").
 fn mechanism(credential: &Credential, offered: Option<&[String]>) -> AuthMechanism {
-    credential.mechanism.unwrap_or_else(|| match offered {
-        Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => {
+    credential.mechanism.unwrap_or_else(|| {
+        let is_offered = |name: &str| offered.unwrap_or_default().iter().any(|n| n == name);
+        if is_offered("SCRAM-SHA-256") {
             AuthMechanism::ScramSha256
+        } else {
+            AuthMechanism::ScramSha1
         }
-        Some(_) => AuthMechanism::ScramSha1,
-        None => AuthMechanism::ScramSha256,
     })
 }
 

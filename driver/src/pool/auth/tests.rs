@@ -21,6 +21,7 @@ fn negotiation_selects_the_stronger_mechanism() {
     assert_eq!(mechanism(&negotiated, Some(&both)), AuthMechanism::ScramSha256);
     assert_eq!(mechanism(&negotiated, Some(&offered(&["SCRAM-SHA-1"]))), AuthMechanism::ScramSha1);
     assert_eq!(mechanism(&negotiated, Some(&[])), AuthMechanism::ScramSha1);
+    assert_eq!(mechanism(&negotiated, None), AuthMechanism::ScramSha1);
     let chosen = Credential { mechanism: Some(AuthMechanism::Plain), ..negotiated };
     assert_eq!(mechanism(&chosen, Some(&both)), AuthMechanism::Plain);
 }
