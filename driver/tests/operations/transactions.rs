@@ -351,7 +351,7 @@ fn closure_gives_an_error_of_its_own_type<F: Api>() {
     assert!(error.is_duplicate_key(), "{error}");
 }
 
-/// How a closure ends after a transient error.
+/// The ways in which a closure ends after a transient error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     /// It returns the error.
