@@ -52,10 +52,10 @@ pub struct ChangeStreamEvent<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_description: Option<UpdateDescription>,
     /// The cluster time of the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "raw::timestamp")]
     pub cluster_time: Option<Timestamp>,
     /// The server's wall time of the change. Needs server 6.0.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "raw::date_time")]
     pub wall_time: Option<DateTime>,
     /// The inserted or replaced document. For updates it depends on the option
     /// [`full_document`](crate::ops::Watch::full_document).
@@ -77,10 +77,10 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// Decodes a document from raw BSON. Otherwise the values in it are decoded from maps such as
-/// `{"$oid": "..."}`, which takes several allocations for each.
+/// Decodes fields from raw BSON. Otherwise values without a serde counterpart are decoded from maps
+/// such as `{"$oid": "..."}`, which takes several allocations for each.
 mod raw {
-    use bson::{Document, RawBson};
+    use bson::{DateTime, Document, RawBson, Timestamp};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};
 
@@ -88,15 +88,50 @@ mod raw {
     where
         D: Deserializer<'de>,
     {
+        field(deserializer, "it is not a document", |value| match value {
+            RawBson::Document(document) => Some(crate::decode::document(&document)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn date_time<'de, D>(deserializer: D) -> Result<Option<DateTime>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        field(deserializer, "it is not a date", |value| match value {
+            RawBson::DateTime(date) => Some(Ok(date)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn timestamp<'de, D>(deserializer: D) -> Result<Option<Timestamp>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        field(deserializer, "it is not a timestamp", |value| match value {
+            RawBson::Timestamp(timestamp) => Some(Ok(timestamp)),
+            _ => None,
+        })
+    }
+
+    fn field<'de, T, D>(
+        deserializer: D,
+        misfit: &'static str,
+        convert: impl FnOnce(RawBson) -> Option<bson::error::Result<T>>,
+    ) -> Result<Option<T>, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
         if deserializer.is_human_readable() {
             return Option::deserialize(deserializer);
         }
         match Option::<RawBson>::deserialize(deserializer)? {
             None | Some(RawBson::Null) => Ok(None),
-            Some(RawBson::Document(document)) => {
-                crate::decode::document(&document).map(Some).map_err(D::Error::custom)
+            Some(value) => {
+                let converted = convert(value).ok_or_else(|| D::Error::custom(misfit))?;
+                converted.map(Some).map_err(D::Error::custom)
             }
-            Some(_) => Err(D::Error::custom("it is not a document")),
         }
     }
 }

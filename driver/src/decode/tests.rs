@@ -497,6 +497,39 @@ fn newtypes_of_bson_have_the_expected_names() {
     assert!(UUID.starts_with(PRIVATE) && RAW.starts_with(PRIVATE));
 }
 
+/// A value that replies with the name of its visitor, as an error.
+struct NameVisitor;
+
+impl<'de> serde::Deserializer<'de> for NameVisitor {
+    type Error = bson::error::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom(std::any::type_name::<V>()))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl serde::de::IntoDeserializer<'_, bson::error::Error> for NameVisitor {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// `bson` does not promise the name of its visitor either. Correct `extended.rs` when this fails.
+#[test]
+fn visitor_of_object_ids_has_the_expected_name() {
+    let fields = std::iter::once(("$oid", NameVisitor));
+    let map = serde::de::value::MapDeserializer::new(fields);
+    let name = Bson::deserialize(map).unwrap_err().to_string();
+    assert!(name.trim_end_matches('.').ends_with(super::extended::BYTES_OR_HEX), "{name}");
+}
+
 #[test]
 fn events_of_change_streams_are_decoded_here() {
     use crate::change_stream::event::ChangeStreamEvent;

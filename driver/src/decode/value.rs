@@ -202,6 +202,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
                 _ => Err(self.refuse()),
             },
+            (_, kind::DATE_TIME) if name.starts_with(RAW) => {
+                visitor.visit_map(extended::raw_date_time(i64::from_le_bytes(self.array()?)))
+            }
+            (_, kind::TIMESTAMP) if name.starts_with(RAW) => self.extended(visitor),
             // `bson` can start at a document. It does not look into raw documents.
             (_, kind::DOCUMENT) if name.starts_with(RAW) || is_shallow(self.bytes) => {
                 RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
