@@ -256,7 +256,7 @@ fn closed_reason(event: &CmapEvent) -> Option<cmap::ConnectionClosedReason> {
 
 /// The pool was cleared while the connection of `got` was being opened.
 fn assert_refused_after_clear(bench: &Bench, got: Result<PooledConnection, CheckOutError>) {
-    let CheckOutError { error, stage, .. } = got.err().expect("its generation is old");
+    let Err(CheckOutError { error, stage, .. }) = got else { panic!("its generation is old") };
     assert!(matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{error:?}");
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(0, 0, 0)));
     let events = bench.events.lock().unwrap();
