@@ -26,8 +26,9 @@ const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// The records of a start and of its end. A closed client may log until there are as many of
 /// either.
-const PAIRS: [[&str; 2]; 2] = [
+const PAIRS: [[&str; 2]; 3] = [
     ["Starting topology monitoring", "Stopped topology monitoring"],
+    ["Connection pool created", "Connection pool closed"],
     ["Connection created", "Connection closed"],
 ];
 
