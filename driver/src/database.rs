@@ -17,7 +17,7 @@ use crate::options::{
     CollectionOptions, Concerns, DatabaseOptions, GridFsBucketOptions, ReadConcern,
     SelectionCriteria, WriteConcern,
 };
-use crate::wire::encode;
+use crate::wire::{document, encode};
 
 /// A database of a deployment.
 ///
@@ -206,7 +206,7 @@ impl<F: Mode> Database<F> {
     /// ```
     #[doc(alias("command", "ping"))]
     pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
-        self.run(encode::document(&command))
+        self.run(document::raw(&command))
     }
 
     /// Like [`run_command`](Self::run_command), with a raw BSON command.
@@ -264,7 +264,7 @@ impl<F: Mode> Database<F> {
     /// # }
     /// ```
     pub fn run_cursor_command(&self, command: Document) -> RunCursorCommand<'_, F> {
-        RunCursorCommand::new(self.on(), encode::document(&command))
+        RunCursorCommand::new(self.on(), document::raw(&command))
     }
 
     /// Like [`run_cursor_command`](Self::run_cursor_command), with a raw BSON command.

@@ -6,6 +6,7 @@
 //! checks it.
 
 pub(crate) mod compression;
+pub(crate) mod document;
 pub(crate) mod encode;
 pub(crate) mod first_key;
 pub(crate) mod framing;

@@ -183,7 +183,7 @@ impl Operation for RemoveChunks<'_> {
     ) -> Result<()> {
         let mut sequence = message.sequence(cstr!("deletes"));
         let written = sequence.write(|entry| {
-            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.document(cstr!("q"), &self.filter)?;
             entry.i32(cstr!("limit"), 0);
             Ok(())
         });

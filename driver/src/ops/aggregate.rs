@@ -206,7 +206,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
             None => body.i32(cstr!("aggregate"), 1),
         }
         let mut stages = body.array(cstr!("pipeline"));
-        self.pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
+        self.pipeline.iter().try_for_each(|stage| stages.document(stage))?;
         drop(stages);
         let mut cursor = body.nested(cstr!("cursor"));
         // A pipeline that writes has no results, but a batch size of zero would keep the server

@@ -10,7 +10,7 @@ mod statements;
 
 use std::marker::PhantomData;
 
-use self::models::Plan;
+use self::models::{Kind, Plan};
 pub(super) use self::models::{check_model, check_number};
 use self::progress::Progress;
 pub(super) use self::progress::is_unsent;
@@ -97,7 +97,7 @@ impl<'a, F: Mode> Execute<'a> for CollectionBulkWrite<'a, F> {
                 plan: &plan,
                 end,
                 batch: Batch::starting_at(next),
-                has_multi: plan.has_multi(&self.models, next, end),
+                has_multi: kind != Kind::Insert && plan.has_multi(&self.models, next, end),
                 ids: Vec::new(),
                 ordered,
                 options,

@@ -49,7 +49,7 @@ impl<'a, T, F: Mode> Command<'a> for Count<'a, T, F> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("count"), self.collection.name());
-        body.serialize(cstr!("query"), &self.filter)
+        body.document(cstr!("query"), &self.filter)
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<u64> {

@@ -53,7 +53,7 @@ impl<'a, T, F: Mode> Command<'a> for CountDocuments<'a, T, F> {
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("aggregate"), self.collection.name());
         let mut pipeline = body.array(cstr!("pipeline"));
-        pipeline.nested().serialize(cstr!("$match"), &self.filter)?;
+        pipeline.nested().document(cstr!("$match"), &self.filter)?;
         if let Some(options) = &self.options {
             for (stage, n) in [(cstr!("$skip"), options.skip), (cstr!("$limit"), options.limit)] {
                 if let Some(n) = n {

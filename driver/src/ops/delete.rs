@@ -65,7 +65,7 @@ impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
         server: &ConnectionDescription,
     ) -> Result<()> {
         let size = message.sequence(cstr!("deletes")).write(|entry| {
-            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.document(cstr!("q"), &self.filter)?;
             entry.i32(cstr!("limit"), if self.multi == Multi::One { 1 } else { 0 });
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
         })?;

@@ -47,7 +47,7 @@ impl<'a, T, F: Mode> Command<'a> for Distinct<'a, T, F> {
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("distinct"), self.collection.name());
         body.str(cstr!("key"), &self.field_name);
-        body.serialize(cstr!("query"), &self.filter)
+        body.document(cstr!("query"), &self.filter)
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Vec<Bson>> {

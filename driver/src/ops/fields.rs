@@ -71,14 +71,14 @@ impl Field for Duration {
 
 impl Field for Document {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
-        body.serialize(key, self)
+        body.document(key, self)
     }
 }
 
 impl Field for ModelDocument {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         match self {
-            ModelDocument::Document(document) => body.serialize(key, document),
+            ModelDocument::Document(document) => body.document(key, document),
             ModelDocument::Raw(document) => body.serialize(key, document),
         }
     }
@@ -87,7 +87,7 @@ impl Field for ModelDocument {
 impl Field for Vec<Document> {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         let mut array = body.array(key);
-        self.iter().try_for_each(|document| array.serialize(document))
+        self.iter().try_for_each(|document| array.document(document))
     }
 }
 

@@ -171,7 +171,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("find"), self.collection.name());
-        body.serialize(cstr!("filter"), &self.filter)
+        body.document(cstr!("filter"), &self.filter)
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {

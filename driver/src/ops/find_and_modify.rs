@@ -75,7 +75,7 @@ fn write_head(
         }));
     }
     body.str(cstr!("findAndModify"), collection);
-    body.serialize(cstr!("query"), filter)
+    body.document(cstr!("query"), filter)
 }
 
 /// The document in the reply. `None` if there is none, and for an unacknowledged write.

@@ -66,7 +66,7 @@ impl<'a, T: DeserializeOwned, F: Mode> Command<'a> for FindOne<'a, T, F> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("find"), self.collection.name());
-        body.serialize(cstr!("filter"), &self.filter)?;
+        body.document(cstr!("filter"), &self.filter)?;
         body.i64(cstr!("limit"), 1);
         body.bool(cstr!("singleBatch"), true);
         Ok(())

@@ -1,6 +1,6 @@
 //! The common part of `insert_one` and `insert_many`: encoding a document.
 
-use bson::{Bson, RawDocument};
+use bson::{Bson, Document, RawDocument};
 use serde::Serialize;
 
 use crate::decode;
@@ -19,6 +19,22 @@ pub(super) fn append<T: Serialize + ?Sized>(
     limit: usize,
 ) -> Result<Bson> {
     sequence.serialize(document)?;
+    give_id(sequence, known, limit)
+}
+
+/// Like [`append`], for a `Document`.
+pub(super) fn append_document(
+    sequence: &mut SequenceWriter<'_>,
+    document: &Document,
+    known: Option<&Bson>,
+    limit: usize,
+) -> Result<Bson> {
+    sequence.document(document)?;
+    give_id(sequence, known, limit)
+}
+
+/// The `_id` of the last document of `sequence`, which gets one if it has none.
+fn give_id(sequence: &mut SequenceWriter<'_>, known: Option<&Bson>, limit: usize) -> Result<Bson> {
     let id = match own_id(sequence.last())? {
         Some(id) => id,
         None => {

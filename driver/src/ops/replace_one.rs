@@ -74,7 +74,7 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
         server: &ConnectionDescription,
     ) -> Result<()> {
         let size = message.sequence(cstr!("updates")).write(|entry| {
-            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.document(cstr!("q"), &self.filter)?;
             entry.serialize(cstr!("u"), self.replacement.borrow())?;
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
         })?;

@@ -87,7 +87,7 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
         server: &ConnectionDescription,
     ) -> Result<()> {
         let size = message.sequence(cstr!("updates")).write(|entry| {
-            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.document(cstr!("q"), &self.filter)?;
             write_modifications(cstr!("u"), &self.update, entry)?;
             if self.multi == Multi::Many {
                 entry.bool(cstr!("multi"), true);
@@ -171,10 +171,10 @@ pub(super) fn write_modifications(
     entry: &mut DocWriter<'_>,
 ) -> Result<()> {
     match update {
-        UpdateModifications::Document(document) => entry.serialize(key, document),
+        UpdateModifications::Document(document) => entry.document(key, document),
         UpdateModifications::Pipeline(stages) => {
             let mut array = entry.array(key);
-            stages.iter().try_for_each(|stage| array.serialize(stage))
+            stages.iter().try_for_each(|stage| array.document(stage))
         }
     }
 }

@@ -30,7 +30,7 @@ impl<'a, T, F: Mode> Command<'a> for UpdateSearchIndex<'a, T, F> {
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("updateSearchIndex"), self.collection.name());
         body.str(cstr!("name"), &self.name);
-        body.serialize(cstr!("definition"), &self.definition)
+        body.document(cstr!("definition"), &self.definition)
     }
 
     fn decode(self, _reply: Reply<'a>) -> Result<()> {

@@ -249,7 +249,7 @@ pub(crate) fn write(
     start.write(&mut stage)?;
     drop(stage);
     drop(first);
-    pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
+    pipeline.iter().try_for_each(|stage| stages.document(stage))?;
     drop(stages);
     let mut cursor = body.nested(cstr!("cursor"));
     if let Some(size) = options.and_then(|options| options.batch_size) {

@@ -112,7 +112,7 @@ fn deeper<C, E: serde::ser::Error>(
 }
 
 #[cold]
-fn too_deep<E: serde::ser::Error>() -> E {
+pub(super) fn too_deep<E: serde::ser::Error>() -> E {
     E::custom(format_args!(
         "it has more than {MAX_DEPTH} levels of nesting; servers accept at most 180"
     ))

@@ -3,12 +3,13 @@
 //! The section reports its size and can remove its last document. So a batch fills up to the
 //! server's limits without serializing any document twice.
 
+use bson::Document;
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
 use serde::Serialize;
 
 use super::writer::DocWriter;
-use super::{encode, patch_length};
+use super::{document, encode, patch_length};
 use crate::error::Result;
 
 /// An open document sequence at the end of a message.
@@ -28,6 +29,17 @@ impl<'b> SequenceWriter<'b> {
         buf.push(0);
         let last = buf.len();
         SequenceWriter { buf, start, last }
+    }
+
+    /// Appends a document. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// `BsonSerialization`. The section is then unchanged.
+    pub(crate) fn document(&mut self, value: &Document) -> Result<usize> {
+        let at = self.buf.len();
+        document::append(value, self.buf)?;
+        self.last = at;
+        Ok(self.buf.len() - at)
     }
 
     /// Appends the document that `value` serializes to. Returns its size in bytes.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use bson::oid::ObjectId;
 use bson::raw::CStr;
 use bson::spec::{BinarySubtype, ElementType};
-use bson::{RawDocument, Timestamp};
+use bson::{Document, RawDocument, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{encode, patch_length};
+use super::{document, encode, patch_length};
 use crate::error::{Error, Result};
 
 /// An open document at the end of a buffer.
@@ -55,10 +55,7 @@ impl<'b> DocWriter<'b> {
 
     pub(crate) fn str(&mut self, key: &CStr, value: &str) {
         self.key(ElementType::String, key);
-        let length = (value.len() + 1) as i32;
-        self.buf.extend_from_slice(&length.to_le_bytes());
-        self.buf.extend_from_slice(value.as_bytes());
-        self.buf.push(0);
+        string(value, self.buf);
     }
 
     pub(crate) fn timestamp(&mut self, key: &CStr, value: Timestamp) {
@@ -136,6 +133,17 @@ impl<'b> DocWriter<'b> {
         Ok(())
     }
 
+    /// Writes a document.
+    ///
+    /// # Errors
+    /// `BsonSerialization` for a key with a NUL byte, and for too many levels. The buffer is then
+    /// unchanged.
+    pub(crate) fn document(&mut self, key: &CStr, value: &Document) -> Result<()> {
+        let at = self.buf.len();
+        self.key(ElementType::EmbeddedDocument, key);
+        document::append(value, self.buf).inspect_err(|_| self.buf.truncate(at))
+    }
+
     /// Serializes `value`, a document, in place.
     ///
     /// # Errors
@@ -163,27 +171,15 @@ impl Drop for DocWriter<'_> {
 #[derive(Debug)]
 pub(crate) struct ArrayWriter<'b> {
     doc: DocWriter<'b>,
-    next: u32,
+    next: usize,
 }
 
 impl ArrayWriter<'_> {
     /// Writes the type byte and the decimal index.
     fn key(&mut self, kind: ElementType) {
-        let mut digits = [0; 10];
-        let mut at = digits.len();
-        let mut rest = self.next;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.next += 1;
         self.doc.buf.push(kind as u8);
-        self.doc.buf.extend_from_slice(&digits[at..]);
-        self.doc.buf.push(0);
+        index_key(self.next, self.doc.buf);
+        self.next += 1;
     }
 
     pub(crate) fn i64(&mut self, value: i64) {
@@ -193,9 +189,20 @@ impl ArrayWriter<'_> {
 
     pub(crate) fn str(&mut self, value: &str) {
         self.key(ElementType::String);
-        self.doc.buf.extend_from_slice(&((value.len() + 1) as i32).to_le_bytes());
-        self.doc.buf.extend_from_slice(value.as_bytes());
-        self.doc.buf.push(0);
+        string(value, self.doc.buf);
+    }
+
+    /// Writes a document.
+    ///
+    /// # Errors
+    /// Those of [`DocWriter::document`].
+    pub(crate) fn document(&mut self, value: &Document) -> Result<()> {
+        let (at, index) = (self.doc.buf.len(), self.next);
+        self.key(ElementType::EmbeddedDocument);
+        document::append(value, self.doc.buf).inspect_err(|_| {
+            self.doc.buf.truncate(at);
+            self.next = index;
+        })
     }
 
     /// Serializes `value`, a document, in place.
@@ -218,6 +225,30 @@ impl ArrayWriter<'_> {
     }
 }
 
+/// Writes the value of a string: its length, its bytes and a terminator.
+pub(super) fn string(value: &str, buf: &mut Vec<u8>) {
+    buf.extend_from_slice(&((value.len() + 1) as i32).to_le_bytes());
+    buf.extend_from_slice(value.as_bytes());
+    buf.push(0);
+}
+
+/// Writes the key of the element `index` of an array: decimal digits and a terminator.
+pub(super) fn index_key(index: usize, buf: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = index;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    buf.extend_from_slice(&digits[at..]);
+    buf.push(0);
+}
+
 /// A document of one field, for [`DocWriter::value`].
 struct Single<'a, T: ?Sized> {
     key: &'a str,
@@ -235,7 +266,7 @@ impl<T: Serialize + ?Sized> Serialize for Single<'_, T> {
 #[cfg(test)]
 mod tests {
     use bson::raw::cstr;
-    use bson::{Bson, Document, doc, rawdoc};
+    use bson::{Bson, doc, rawdoc};
 
     use super::*;
 

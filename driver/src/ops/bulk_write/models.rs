@@ -6,12 +6,15 @@ use crate::ops::{replace_one, update};
 use crate::options::{ModelDocument, WriteModel};
 
 /// The command of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Insert,
     Update,
     Delete,
 }
+
+/// The kinds in the order of an unordered bulk write.
+const KINDS: [Kind; 3] = [Kind::Insert, Kind::Update, Kind::Delete];
 
 impl Kind {
     fn of(model: &WriteModel) -> Self {
@@ -83,14 +86,19 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of(models: &[WriteModel], ordered: bool) -> Self {
-        let mut order: Vec<usize> = (0..models.len()).collect();
-        if !ordered {
-            // A stable sort, so models of one kind stay in the caller's order.
-            order.sort_by_key(|index| Kind::of(&models[*index]));
-        }
+        let kinds: Vec<Kind> = models.iter().map(Kind::of).collect();
+        let all = 0..models.len();
+        let order: Vec<usize> = if ordered {
+            all.collect()
+        } else {
+            // Models of one kind stay in the caller's order.
+            let kinds = &kinds;
+            let of_kind = |kind| all.clone().filter(move |index| kinds[*index] == kind);
+            KINDS.into_iter().flat_map(of_kind).collect()
+        };
         let mut runs: Vec<(Kind, usize)> = Vec::new();
         for (at, index) in order.iter().enumerate() {
-            let kind = Kind::of(&models[*index]);
+            let kind = kinds[*index];
             match runs.last_mut() {
                 Some((last, end)) if *last == kind => *end = at + 1,
                 _ => runs.push((kind, at + 1)),

@@ -75,6 +75,7 @@ impl Progress {
         match kind {
             Kind::Insert => {
                 self.result.inserted_count += n;
+                self.result.inserted_ids.reserve(tried);
                 let done = ids.into_iter().take(tried).enumerate();
                 let done = done.filter(|(at, _)| refused.binary_search(at).is_err());
                 self.result.inserted_ids.extend(done.map(|(at, id)| (models[at], id)));

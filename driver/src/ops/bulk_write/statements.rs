@@ -110,7 +110,9 @@ fn append_document(
 ) -> Result<()> {
     let (known, limit) = (ids.get(at), server.max_bson_object_size);
     let id = match document {
-        ModelDocument::Document(document) => insert::append(sequence, document, known, limit)?,
+        ModelDocument::Document(document) => {
+            insert::append_document(sequence, document, known, limit)?
+        }
         ModelDocument::Raw(document) => insert::append(sequence, document, known, limit)?,
     };
     if at == ids.len() {
@@ -139,7 +141,7 @@ fn append_statement(
         match model {
             WriteModel::InsertOne(_) => {}
             WriteModel::UpdateOne(model) => {
-                entry.serialize(cstr!("q"), &model.filter)?;
+                entry.document(cstr!("q"), &model.filter)?;
                 write_modifications(cstr!("u"), &model.update, entry)?;
                 write(cstr!("upsert"), &model.upsert, entry)?;
                 write(cstr!("arrayFilters"), &model.array_filters, entry)?;
@@ -148,7 +150,7 @@ fn append_statement(
                 write(cstr!("sort"), &model.sort, entry)?;
             }
             WriteModel::UpdateMany(model) => {
-                entry.serialize(cstr!("q"), &model.filter)?;
+                entry.document(cstr!("q"), &model.filter)?;
                 write_modifications(cstr!("u"), &model.update, entry)?;
                 entry.bool(cstr!("multi"), true);
                 write(cstr!("upsert"), &model.upsert, entry)?;
@@ -157,7 +159,7 @@ fn append_statement(
                 write(cstr!("hint"), &model.hint, entry)?;
             }
             WriteModel::ReplaceOne(model) => {
-                entry.serialize(cstr!("q"), &model.filter)?;
+                entry.document(cstr!("q"), &model.filter)?;
                 model.replacement.write(cstr!("u"), entry)?;
                 write(cstr!("upsert"), &model.upsert, entry)?;
                 write(cstr!("collation"), &model.collation, entry)?;
@@ -166,14 +168,14 @@ fn append_statement(
             }
             WriteModel::DeleteOne(model) => {
                 name = "delete";
-                entry.serialize(cstr!("q"), &model.filter)?;
+                entry.document(cstr!("q"), &model.filter)?;
                 entry.i32(cstr!("limit"), 1);
                 write(cstr!("collation"), &model.collation, entry)?;
                 write(cstr!("hint"), &model.hint, entry)?;
             }
             WriteModel::DeleteMany(model) => {
                 name = "delete";
-                entry.serialize(cstr!("q"), &model.filter)?;
+                entry.document(cstr!("q"), &model.filter)?;
                 entry.i32(cstr!("limit"), 0);
                 write(cstr!("collation"), &model.collation, entry)?;
                 write(cstr!("hint"), &model.hint, entry)?;

@@ -17,7 +17,7 @@ use crate::ops::prelude::*;
 use crate::ops::update::write_modifications;
 use crate::options::{ModelDocument, WriteModel};
 use crate::types::Namespace;
-use crate::wire::{SequenceWriter, encode};
+use crate::wire::{SequenceWriter, document};
 use crate::wire_version;
 
 /// The allowance for the rest of the message (section "Total Message Size").
@@ -169,7 +169,7 @@ fn append(
             }
             WriteModel::UpdateOne(model) => {
                 entry.i32(cstr!("update"), namespace);
-                entry.serialize(cstr!("filter"), &model.filter)?;
+                entry.document(cstr!("filter"), &model.filter)?;
                 write_modifications(cstr!("updateMods"), &model.update, entry)?;
                 entry.bool(cstr!("multi"), false);
                 write(cstr!("upsert"), &model.upsert, entry)?;
@@ -180,7 +180,7 @@ fn append(
             }
             WriteModel::UpdateMany(model) => {
                 entry.i32(cstr!("update"), namespace);
-                entry.serialize(cstr!("filter"), &model.filter)?;
+                entry.document(cstr!("filter"), &model.filter)?;
                 write_modifications(cstr!("updateMods"), &model.update, entry)?;
                 entry.bool(cstr!("multi"), true);
                 write(cstr!("upsert"), &model.upsert, entry)?;
@@ -190,7 +190,7 @@ fn append(
             }
             WriteModel::ReplaceOne(model) => {
                 entry.i32(cstr!("update"), namespace);
-                entry.serialize(cstr!("filter"), &model.filter)?;
+                entry.document(cstr!("filter"), &model.filter)?;
                 model.replacement.write(cstr!("updateMods"), entry)?;
                 entry.bool(cstr!("multi"), false);
                 write(cstr!("upsert"), &model.upsert, entry)?;
@@ -201,7 +201,7 @@ fn append(
             WriteModel::DeleteOne(model) => {
                 name = "delete";
                 entry.i32(cstr!("delete"), namespace);
-                entry.serialize(cstr!("filter"), &model.filter)?;
+                entry.document(cstr!("filter"), &model.filter)?;
                 entry.bool(cstr!("multi"), false);
                 write(cstr!("hint"), &model.hint, entry)?;
                 write(cstr!("collation"), &model.collation, entry)?;
@@ -209,7 +209,7 @@ fn append(
             WriteModel::DeleteMany(model) => {
                 name = "delete";
                 entry.i32(cstr!("delete"), namespace);
-                entry.serialize(cstr!("filter"), &model.filter)?;
+                entry.document(cstr!("filter"), &model.filter)?;
                 entry.bool(cstr!("multi"), true);
                 write(cstr!("hint"), &model.hint, entry)?;
                 write(cstr!("collation"), &model.collation, entry)?;
@@ -230,7 +230,7 @@ fn write_document(
     limit: usize,
 ) -> Result<Bson> {
     let document: Cow<'_, RawDocument> = match document {
-        ModelDocument::Document(document) => Cow::Owned(encode::document(document)?),
+        ModelDocument::Document(document) => Cow::Owned(document::raw(document)?),
         ModelDocument::Raw(document) => Cow::Borrowed(document),
     };
     let mut nested = entry.nested(cstr!("document"));
