@@ -133,17 +133,14 @@ impl<T> Waiters<'_, T> {
     pub fn hand_off(&mut self, value: T) -> Result<(), T> {
         let Some(place) = self.waiting.front() else { return Err(value) };
         *place = Value(Some(value));
-        match self.wakes.is_full() {
-            true => {
-                #[expect(unsafe_code, reason = "the lists are two parts of one line")]
-                // SAFETY: both lists lie in the same mutex, and the slot has its value.
-                unsafe {
-                    self.waiting.move_front_to(self.handed);
-                }
+        if self.wakes.is_full() {
+            #[expect(unsafe_code, reason = "the lists are two parts of one line")]
+            // SAFETY: both lists lie in the same mutex, and the slot has its value.
+            unsafe {
+                self.waiting.move_front_to(self.handed);
             }
-            false => {
-                self.waiting.grant_front(self.wakes);
-            }
+        } else {
+            self.waiting.grant_front(self.wakes);
         }
         Ok(())
     }

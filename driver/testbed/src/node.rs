@@ -138,9 +138,10 @@ impl Node {
             if let Some(status) = ended {
                 let port_taken = watch.has(PORT_TAKEN).map_err(failed)?;
                 *state = State::Down;
-                return match port_taken {
-                    true => Ok(Startup::PortTaken),
-                    false => Err(self.start_failed(&format!("ended while starting ({status})"))),
+                return if port_taken {
+                    Ok(Startup::PortTaken)
+                } else {
+                    Err(self.start_failed(&format!("ended while starting ({status})")))
                 };
             }
             if watch.has(LISTENING).map_err(failed)? {

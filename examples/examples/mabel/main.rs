@@ -79,11 +79,10 @@ impl fmt::Display for Summary {
 fn with_remedy(said: impl fmt::Display) -> String {
     let said = said.to_string();
     let brought = ["dns", "tls", "snappy", "zlib", "zstd"];
-    match brought.iter().any(|feature| said.contains(&format!("feature {feature:?}"))) {
-        true => {
-            format!("{said}; run mabel by: cargo run --release --features secure --example mabel")
-        }
-        false => said,
+    if brought.iter().any(|feature| said.contains(&format!("feature {feature:?}"))) {
+        format!("{said}; run mabel by: cargo run --release --features secure --example mabel")
+    } else {
+        said
     }
 }
 

@@ -243,10 +243,7 @@ fn polled_after_return() -> ! {
 /// The position of a linked node in its list.
 #[inline]
 fn position_of<S>(node: &Node<S>, list: &List<S>) -> Position {
-    match list.is_front(node) {
-        true => Position::Front,
-        false => Position::Behind,
-    }
+    if list.is_front(node) { Position::Front } else { Position::Behind }
 }
 
 fn take_up<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) -> O::Grant {

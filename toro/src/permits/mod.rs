@@ -362,12 +362,11 @@ impl Permits {
         }
         loop {
             let takes = word & CLOSED == 0 && count(word) >= i64::from(permits);
-            let next = match takes {
-                true => {
-                    (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget
-                }
+            let next = if takes {
+                (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget
+            } else {
                 // From now on a release must nudge again.
-                false => word & !NUDGED,
+                word & !NUDGED
             };
             match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed)
             {
@@ -425,10 +424,12 @@ impl Permits {
                 return Step::Done;
             }
             let by_hand = word & BUDGET == 0;
-            let next = match by_hand {
-                true => (word.wrapping_sub(counted(permits)) & !NUDGED) | self.fresh_budget,
-                false if word & NUDGED != 0 => return Step::Done,
-                false => word | NUDGED,
+            let next = if by_hand {
+                (word.wrapping_sub(counted(permits)) & !NUDGED) | self.fresh_budget
+            } else if word & NUDGED != 0 {
+                return Step::Done;
+            } else {
+                word | NUDGED
             };
             match self.word.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) if by_hand => {

@@ -181,9 +181,10 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
         primitive_ref: H,
         first_poll: &mut FirstPoll<'_, Self>,
     ) -> Poll<Self::Output> {
-        match primitive_ref.core().seems_empty() {
-            true => first_poll.go_on(self, primitive_ref),
-            false => M::begin(self, primitive_ref, first_poll),
+        if primitive_ref.core().seems_empty() {
+            first_poll.go_on(self, primitive_ref)
+        } else {
+            M::begin(self, primitive_ref, first_poll)
         }
     }
 
@@ -193,10 +194,12 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
         shared: &mut Self::Shared,
         _: &mut Wakes,
     ) -> Entry<Self::Grant, Promise> {
-        match shared.promise_item() {
-            true => Entry::Ready(Ok(Promised)),
-            false if shared.is_closed() => Entry::Ready(Err(Closed)),
-            false => Entry::Queue(Promise::Kept, End::Back),
+        if shared.promise_item() {
+            Entry::Ready(Ok(Promised))
+        } else if shared.is_closed() {
+            Entry::Ready(Err(Closed))
+        } else {
+            Entry::Queue(Promise::Kept, End::Back)
         }
     }
 }

@@ -163,10 +163,12 @@ impl<B: Buffer> Core<B> {
     #[inline]
     pub(super) fn find(&self) -> Found<'_, B> {
         let shared = self.shared.lock();
-        match shared.has_item() {
-            true => Found::Item(Claim { core: self, shared: Some(shared) }),
-            false if shared.closed => Found::Closed,
-            false => Found::Nothing,
+        if shared.has_item() {
+            Found::Item(Claim { core: self, shared: Some(shared) })
+        } else if shared.closed {
+            Found::Closed
+        } else {
+            Found::Nothing
         }
     }
 
@@ -193,9 +195,10 @@ impl<B: Buffer> Core<B> {
     /// Serves the one getter that an item just pushed can help.
     #[inline]
     fn pushed(&self, shared: MutexGuard<'_, Shared<B>>) {
-        match shared.getters.is_empty() {
-            true => self.note(&shared),
-            false => self.hand_item(shared),
+        if shared.getters.is_empty() {
+            self.note(&shared);
+        } else {
+            self.hand_item(shared);
         }
     }
 
@@ -213,9 +216,10 @@ impl<B: Buffer> Core<B> {
     /// Serves the one putter that an item just taken can help.
     #[inline]
     fn popped(&self, shared: MutexGuard<'_, Shared<B>>) {
-        match shared.putters.is_empty() {
-            true => self.note(&shared),
-            false => self.hand_place(shared),
+        if shared.putters.is_empty() {
+            self.note(&shared);
+        } else {
+            self.hand_place(shared);
         }
     }
 
@@ -448,9 +452,10 @@ impl<B: Buffer> Shared<B> {
             };
             let Some(waker) = granted else {
                 let ends = self.ends;
-                return match self.joiners.is_empty() {
-                    true => Step::Done,
-                    false => self.joiners.grant_while(wakes, |joined| *joined != ends),
+                return if self.joiners.is_empty() {
+                    Step::Done
+                } else {
+                    self.joiners.grant_while(wakes, |joined| *joined != ends)
                 };
             };
             wakes.push(waker);

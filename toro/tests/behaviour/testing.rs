@@ -14,9 +14,12 @@ fn panic_in_a_task_fails_the_test() {
         for number in 0..4 {
             runtime.spawn(tasks.guard(async move { assert!(number != 2, "task {number} fails") }));
         }
-        let failed = catch_unwind(AssertUnwindSafe(|| match finish_blocking {
-            true => tasks.finish_blocking(),
-            false => runtime.block_on(tasks.finish()),
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            if finish_blocking {
+                tasks.finish_blocking();
+            } else {
+                runtime.block_on(tasks.finish());
+            }
         }));
         let panic = failed.expect_err("a task has panicked");
         assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("task 2 fails"));

@@ -68,12 +68,13 @@ struct Lent(Arc<Handoff<Vec<()>, Lent>>);
 impl Drop for Lent {
     fn drop(&mut self) {
         let handoff = Arc::clone(&self.0);
-        let unclaimed = handoff.with(|idle, waiters| match waiters.is_empty() {
-            true => {
+        let unclaimed = handoff.with(|idle, waiters| {
+            if waiters.is_empty() {
                 idle.push(());
                 None
+            } else {
+                waiters.hand_off(Lent(Arc::clone(&handoff))).err()
             }
-            false => waiters.hand_off(Lent(Arc::clone(&handoff))).err(),
         });
         if let Some(lent) = unclaimed {
             std::mem::forget(lent);
@@ -96,9 +97,10 @@ fn cancel_against_hand_off() {
                 }
                 _ => Take::Queue,
             };
-            match patient {
-                true => drop(block_on(handoff.wait(take))),
-                false => drop(poll_and_drop(handoff.wait(take))),
+            if patient {
+                drop(block_on(handoff.wait(take)));
+            } else {
+                drop(poll_and_drop(handoff.wait(take)));
             }
         };
         let lent = Lent(Arc::clone(&handoff));

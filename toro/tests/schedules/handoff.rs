@@ -93,9 +93,10 @@ proptest! {
                         }
                     });
                     prop_assert_eq!(lent.is_none(), line.is_empty());
-                    match line.is_empty() {
-                        true => idle.push(next),
-                        false => lost.push(next),
+                    if line.is_empty() {
+                        idle.push(next);
+                    } else {
+                        lost.push(next);
                     }
                     next += 1;
                 }
