@@ -73,12 +73,10 @@ pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Resu
 /// # Errors
 /// It is nested too deeply.
 pub(crate) fn shallow(document: &[u8]) -> bson::error::Result<()> {
-    match is_shallow(document) {
-        true => Ok(()),
-        false => {
-            Err(Error::custom(format!("a document has more than {MAX_DEPTH} levels of nesting")))
-        }
+    if is_shallow(document) {
+        return Ok(());
     }
+    Err(Error::custom(format!("a document has more than {MAX_DEPTH} levels of nesting")))
 }
 
 /// The decoder's position in the document.

@@ -95,9 +95,10 @@ impl ConnectionString {
                 "has an '@' after the first '/'; percent-encode username and password",
             ));
         }
-        let host_info = match srv {
-            false => HostInfo::HostIdentifiers(read_hosts(parts.hosts)?),
-            true => HostInfo::DnsRecord(read_srv_host(parts.hosts)?),
+        let host_info = if srv {
+            HostInfo::DnsRecord(read_srv_host(parts.hosts)?)
+        } else {
+            HostInfo::HostIdentifiers(read_hosts(parts.hosts)?)
         };
         let hosts = match &host_info {
             HostInfo::HostIdentifiers(hosts) => hosts.clone(),

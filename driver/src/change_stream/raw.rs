@@ -234,10 +234,7 @@ impl RawChangeStream {
         let mut batches = if matches!(self.state, State::Lost) { 2 } else { 1 };
         let advance =
             |cx: &mut Context<'_>| self.poll_advance(session.as_deref_mut(), &mut batches, cx);
-        match std::future::poll_fn(advance).await? {
-            true => self.decode().map(Some),
-            false => Ok(None),
-        }
+        if std::future::poll_fn(advance).await? { self.decode().map(Some) } else { Ok(None) }
     }
 
     /// Like [`next`](Self::next), for a step that continues.

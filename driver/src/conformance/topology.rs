@@ -122,8 +122,9 @@ impl Topology {
 /// concern.
 fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
     let header = ReplyHeader::of(reply)?;
-    Ok(match header.is_ok() {
-        false => Some(failure::of_command(&header, reply)),
-        true => failure::of_write_concern(&header, reply)?,
-    })
+    if header.is_ok() {
+        failure::of_write_concern(&header, reply)
+    } else {
+        Ok(Some(failure::of_command(&header, reply)))
+    }
 }

@@ -676,9 +676,10 @@ impl ServerCursor {
 
     /// The time in which the server replies if there are no documents.
     fn expected(&self) -> Duration {
-        match self.get_more_options.awaits {
-            true => self.get_more_options.max_await_time.unwrap_or(AWAIT),
-            false => Duration::ZERO,
+        if self.get_more_options.awaits {
+            self.get_more_options.max_await_time.unwrap_or(AWAIT)
+        } else {
+            Duration::ZERO
         }
     }
 

@@ -126,17 +126,11 @@ impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for Two<V> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        match self.0.key_read {
-            false => self.0.next_key_seed(seed),
-            true => self.1.next_key_seed(seed),
-        }
+        if self.0.key_read { self.1.next_key_seed(seed) } else { self.0.next_key_seed(seed) }
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        match self.1.key_read {
-            false => self.0.next_value_seed(seed),
-            true => self.1.next_value_seed(seed),
-        }
+        if self.1.key_read { self.1.next_value_seed(seed) } else { self.0.next_value_seed(seed) }
     }
 }
 

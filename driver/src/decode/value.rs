@@ -68,10 +68,7 @@ impl<'c, 'de> Value<'c, 'de> {
     /// The elements of a document or an array.
     #[inline]
     fn framed(self) -> Result<&'de [u8]> {
-        match is_framed(self.bytes) {
-            true => Ok(self.bytes),
-            false => Err(self.refuse()),
-        }
+        if is_framed(self.bytes) { Ok(self.bytes) } else { Err(self.refuse()) }
     }
 
     /// The level of this document's or array's content.

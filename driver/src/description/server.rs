@@ -254,9 +254,10 @@ impl fmt::Display for ServerDescription {
         if let (ServerType::Unknown, Some(error)) = (self.server_type, &self.error) {
             // The error message often names the server itself.
             let (address, why) = (self.address.to_string(), error.kind().to_string());
-            return match why.contains(&address) {
-                true => f.write_str(&why),
-                false => write!(f, "{address}: {why}"),
+            return if why.contains(&address) {
+                f.write_str(&why)
+            } else {
+                write!(f, "{address}: {why}")
             };
         }
         write!(f, "{} ({}", self.address, self.server_type)?;

@@ -257,9 +257,10 @@ impl<F: Mode> GridFsBucket<F> {
             any.perform().await?.is_some()
         };
         let filename = filename.to_owned();
-        Err(match any {
-            true => Error::gridfs(GridFsErrorKind::RevisionNotFound { filename, revision }),
-            false => not_found(GridFsFileIdentifier::Filename(filename)),
+        Err(if any {
+            Error::gridfs(GridFsErrorKind::RevisionNotFound { filename, revision })
+        } else {
+            not_found(GridFsFileIdentifier::Filename(filename))
         })
     }
 }

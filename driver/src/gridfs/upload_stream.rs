@@ -190,10 +190,7 @@ impl<F: Mode> GridFsUploadStream<F> {
 
     /// Starts `work` on the servers.
     fn start<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Fetch<T> {
-        let pace = match self.is_in_place() {
-            true => Pace::Within(Duration::ZERO),
-            false => Pace::Ahead,
-        };
+        let pace = if self.is_in_place() { Pace::Within(Duration::ZERO) } else { Pace::Ahead };
         Fetch::start(self.bucket.on().core, pace, self.deadline, |_| work)
     }
 
