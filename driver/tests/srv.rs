@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::conformance::dns::{ask_again, resolve};
@@ -18,7 +18,7 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::SRV;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use socket2::{Domain, Socket, Type};
-use testbed::ReplicaSet;
+use testbed::{ReplicaSet, eventually};
 
 const URI: &str = "mongodb+srv://cluster.0.0.1/?tls=false&heartbeatFrequencyMS=500";
 
@@ -102,15 +102,6 @@ fn dead_ports<const N: usize>() -> [u16; N] {
 
 fn ports(topology: &TopologyDescription) -> BTreeSet<u16> {
     topology.servers().filter_map(|server| server.address().port()).collect()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < until, "not within the time limit: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Hosts are added and removed. A missing answer changes nothing. Once the hosts are a replica set,

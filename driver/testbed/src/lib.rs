@@ -42,6 +42,7 @@ compile_error!(
 mod admin;
 mod dir;
 mod error;
+mod eventually;
 mod fail_point;
 mod install;
 mod log;
@@ -65,6 +66,7 @@ mod version;
 
 pub use bson;
 pub use error::{Error, ErrorKind, Result};
+pub use eventually::eventually;
 pub use fail_point::FailPoint;
 pub use member::Member;
 pub use proxy::{Direction, Fault, Proxy};

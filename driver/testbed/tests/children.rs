@@ -13,8 +13,8 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use support::{eventually, is_alive};
-use testbed::{ReplicaSet, Standalone, bson::doc};
+use support::is_alive;
+use testbed::{ReplicaSet, Standalone, bson::doc, eventually};
 
 const PART: &str = "--end-like-this";
 

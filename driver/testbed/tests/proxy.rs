@@ -1,8 +1,6 @@
 //! Every fault of the proxy, as a client of a real server sees it, and the proxy under random
 //! faults.
 
-mod support;
-
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
@@ -10,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use support::eventually;
 use testbed::{
     Direction::{ToClient, ToServer},
     Fault, Proxy,
     bson::{Document, doc},
+    eventually,
 };
 
 /// The time without data that counts as silence.

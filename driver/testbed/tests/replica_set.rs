@@ -2,7 +2,7 @@
 
 mod support;
 
-use testbed::{ErrorKind, Member, ReplicaSet, bson::doc};
+use testbed::{ErrorKind, Member, ReplicaSet, bson::doc, eventually};
 
 fn insert(set: &ReplicaSet, primary: usize, n: usize) {
     let command = doc! {
@@ -116,7 +116,7 @@ fn set_has_the_addresses_of_its_proxies() {
         set.proxy(i).unwrap().refuse();
         set.proxy(i).unwrap().cut();
     }
-    support::eventually("no primary is left", || set.primary().is_none());
+    eventually("no primary is left", || set.primary().is_none());
     for i in 0..2 {
         set.proxy(i).unwrap().accept().unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::event::EventHandler;
@@ -10,7 +10,7 @@ use driver::event::cmap::CmapEvent;
 use driver::event::command::CommandEvent;
 use driver::options::{ClientOptions, ReadPreference};
 use driver::{Client, sync};
-use testbed::Standalone;
+use testbed::{Standalone, eventually};
 
 use crate::*;
 
@@ -23,11 +23,7 @@ fn open(server: &Standalone) -> i64 {
 }
 
 fn none_is_left(server: &Standalone) {
-    let end = Instant::now() + PATIENCE;
-    while open(server) > 0 {
-        assert!(Instant::now() < end, "{} cursors are still open", open(server));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("no cursor is open", || open(server) == 0);
 }
 
 /// A handler that counts the checkouts of connections that fail.
@@ -44,11 +40,9 @@ fn failed_checkouts(options: &mut ClientOptions) -> Arc<AtomicU32> {
 
 /// Waits until so many commands that end cursors have had no connection.
 fn wait_for_failures(failed: &AtomicU32, number: u32) {
-    let end = Instant::now() + PATIENCE;
-    while failed.load(Ordering::Relaxed) < number {
-        assert!(Instant::now() < end, "no command that ends a cursor was tried");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("a command that ends a cursor was tried", || {
+        failed.load(Ordering::Relaxed) >= number
+    });
 }
 
 /// Records the connections and the commands of a client.

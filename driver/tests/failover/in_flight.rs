@@ -7,10 +7,10 @@ use std::time::Duration;
 use driver::ServerType;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
-use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone};
+use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone, eventually};
 
 use self::cases::*;
-use super::{eventually, options};
+use super::options;
 use crate::api::{Api, on_both_apis};
 use crate::records::Records;
 use crate::store::Store;

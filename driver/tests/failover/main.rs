@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::options::{ClientOptions, ConnectionString, WriteConcern};
-use testbed::{ReplicaSet, Standalone};
+use testbed::{ReplicaSet, Standalone, eventually};
 
 use self::api::{Api, on_both_apis};
 use self::cases::*;
@@ -46,15 +46,6 @@ fn options(uri: &str) -> (ClientOptions, String) {
     let mut options = ConnectionString::parse(uri).unwrap().options;
     options.app_name = Some(name.clone());
     (options, name)
-}
-
-/// Waits for a condition that has no notification.
-fn eventually(what: &str, wanted: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !wanted() {
-        assert!(Instant::now() < deadline, "not within the time limit: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Threads that write until they are stopped. They do not retry.

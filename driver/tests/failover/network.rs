@@ -8,10 +8,10 @@ use driver::ServerType;
 use driver::bson::doc;
 use driver::error::{Error, ErrorKind};
 use driver::options::DriverInfo;
-use testbed::{Direction, Fault, Proxy, Standalone};
+use testbed::{Direction, Fault, Proxy, Standalone, eventually};
 
 use self::cases::*;
-use super::{eventually, options};
+use super::options;
 use crate::api::{Api, on_both_apis};
 use crate::records::Records;
 use crate::store::Store;

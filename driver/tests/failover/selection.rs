@@ -11,10 +11,10 @@ use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
 use driver::options::SelectionCriteria;
 use driver::{ServerDescription, ServerType, TopologyDescription, TopologyType};
-use testbed::{Direction, Fault, Member, ReplicaSet};
+use testbed::{Direction, Fault, Member, ReplicaSet, eventually};
 
 use self::cases::*;
-use super::{eventually, options};
+use super::options;
 use crate::api::{Api, on_both_apis};
 use crate::records::Records;
 use crate::store::Store;

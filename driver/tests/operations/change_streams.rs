@@ -15,7 +15,7 @@ use driver::options::{
     FullDocumentBeforeChangeType, FullDocumentType,
 };
 use serde::{Deserialize, Serialize};
-use testbed::{ReplicaSet, shared_replica_set};
+use testbed::{ReplicaSet, eventually, shared_replica_set};
 
 use crate::api::{Api, block_on, on_both_apis};
 use crate::reads::Reads;
@@ -330,11 +330,7 @@ fn dropped_stream_is_killed_on_the_server<F: Reads>() {
     insert(&monkeys, 1..2);
     F::try_next_event(&mut stream).unwrap().unwrap();
     drop(stream);
-    let end = std::time::Instant::now() + Duration::from_secs(30);
-    while named(&sent, "killCursors").is_empty() {
-        assert!(std::time::Instant::now() < end, "no cursor was killed");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the cursor is killed", || !named(&sent, "killCursors").is_empty());
 }
 
 fn standalone_server_refuses_to_be_watched<F: Reads>() {

@@ -17,13 +17,12 @@ use driver::event::command::CommandEvent;
 use driver::gridfs::{GridFsBucket, GridFsDownloadStream, GridFsUploadStream};
 use driver::options::{ConnectionString, GridFsBucketOptions};
 use driver::{Async, Blocking, Error, Result};
-use testbed::ReplicaSet;
+use testbed::{ReplicaSet, eventually};
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 use crate::api::block_on;
 use crate::dropped_transactions::polled;
 use crate::files::Files;
-use crate::observed::eventually;
 use crate::reads::Reads;
 
 /// More than there are connections, so that some wait for one.

@@ -16,10 +16,9 @@ use driver::event::command::CommandEvent;
 use driver::options::ConnectionString;
 use driver::session::ClientSession;
 use driver::{Async, Blocking};
-use testbed::ReplicaSet;
+use testbed::{ReplicaSet, eventually};
 
 use crate::api::{Api, block_on};
-use crate::observed::eventually;
 
 /// More than the number of connections, so that some wait for one.
 const AT_ONCE: usize = 8;

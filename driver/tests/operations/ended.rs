@@ -11,11 +11,11 @@ use driver::collection::Collection;
 use driver::error::{Error, ErrorKind};
 use driver::options::WriteModel;
 use driver::{IndexModel, Result};
-use testbed::ReplicaSet;
+use testbed::{ReplicaSet, eventually};
 
 use crate::api::{Api, on_both_apis};
 use crate::files::Files;
-use crate::observed::{Observed, eventually};
+use crate::observed::Observed;
 
 on_both_apis! {
     timeouts_end_operations_and_lose_nothing

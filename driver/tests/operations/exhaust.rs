@@ -9,10 +9,10 @@ use driver::collection::Collection;
 use driver::event::command::CommandStartedEvent;
 use driver::options::CursorType;
 use driver::{Async, Blocking};
-use testbed::{Direction, Fault, Proxy, Standalone, shared_replica_set};
+use testbed::{Direction, Fault, Proxy, Standalone, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, eventually};
+use crate::observed::Observed;
 use crate::reads::Reads;
 
 on_both_apis! {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
-use testbed::{Router, shared_replica_set};
+use testbed::{Router, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, eventually};
+use crate::observed::Observed;
 
 on_both_apis! {
     dropped_cursor_is_killed_although_it_fills_the_pool

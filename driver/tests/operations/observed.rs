@@ -14,6 +14,7 @@ use driver::event::command::{CommandEvent, CommandStartedEvent};
 use driver::ops::Operation;
 use driver::options::{ClientOptions, ConnectionString};
 use driver::{Async, Error};
+use testbed::eventually;
 
 use crate::api::{Api, block_on};
 
@@ -188,15 +189,6 @@ pub(crate) fn drop_in_flight(operation: impl Operation, sent: impl Fn() -> bool)
         });
         dropped.await.expect("nothing was sent");
     });
-}
-
-/// Waits until `holds` returns true.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = std::time::Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "it took too long until {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The message of an `InvalidArgument`.

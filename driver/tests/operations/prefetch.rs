@@ -6,10 +6,10 @@ use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::ops::Operation;
 use driver::{Async, Blocking};
-use testbed::{Direction, Fault, Proxy, Standalone, shared_standalone};
+use testbed::{Direction, Fault, Proxy, Standalone, eventually, shared_standalone};
 
 use crate::api::{Api, block_on, on_both_apis};
-use crate::observed::{Observed, check_nothing_stays, eventually, held_once, turn_for_faults};
+use crate::observed::{Observed, check_nothing_stays, held_once, turn_for_faults};
 use crate::reads::Reads;
 
 on_both_apis! {

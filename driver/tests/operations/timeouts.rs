@@ -6,10 +6,10 @@ use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::ops::Operation;
 use driver::options::{CursorTimeoutMode, CursorType};
-use testbed::shared_standalone;
+use testbed::{eventually, shared_standalone};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, eventually, held_once, invalid, turn_for_faults};
+use crate::observed::{Observed, held_once, invalid, turn_for_faults};
 
 on_both_apis! {
     timeout_bounds_all_steps_of_a_cursor_together

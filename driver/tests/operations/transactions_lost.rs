@@ -11,12 +11,12 @@ use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_
 use driver::event::EventHandler;
 use driver::options::{ClientOptions, WriteConcern};
 use driver::session::ClientSession;
-use testbed::{Direction, Fault, ReplicaSet, Router, shared_replica_set};
+use testbed::{Direction, Fault, ReplicaSet, Router, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
 use crate::files::Files;
 use crate::full_pool::{failed_checkouts, hold_connection};
-use crate::observed::{Observed, drop_in_flight, eventually, held_once, turn_for_faults};
+use crate::observed::{Observed, drop_in_flight, held_once, turn_for_faults};
 
 on_both_apis! {
     transaction_of_a_lost_primary_is_transient

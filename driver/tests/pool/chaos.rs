@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use driver::bson::{Document, doc};
 use driver::options::ClientOptions;
 use driver::{Client, sync};
-use testbed::{Member, ReplicaSet};
+use testbed::{Member, ReplicaSet, eventually};
 
-use crate::watch::{Events, eventually, name};
+use crate::watch::{Events, name};
 
 const TASKS: usize = 64;
 const THREADS: usize = 16;

@@ -6,9 +6,9 @@ use driver::bson::{Binary, Document, doc, spec::BinarySubtype};
 use driver::options::{ClientOptions, CollectionOptions, ConnectionString, WriteConcern};
 use driver::{Client, Collection, sync};
 use futures_util::FutureExt;
-use testbed::{ReplicaSet, Standalone};
+use testbed::{ReplicaSet, Standalone, eventually};
 
-use crate::watch::{Events, FAULTS, eventually, name, options, server, who, you};
+use crate::watch::{Events, FAULTS, name, options, server, who, you};
 
 fn client_of(server: &Standalone, adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     let events = Events::default();

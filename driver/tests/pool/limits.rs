@@ -7,9 +7,9 @@ use driver::bson::doc;
 use driver::error::ErrorKind;
 use driver::options::{ClientOptions, Credential};
 use driver::{Client, sync};
-use testbed::{Proxy, Standalone};
+use testbed::{Proxy, Standalone, eventually};
 
-use crate::watch::{Events, FAULTS, eventually, name, options, server, who};
+use crate::watch::{Events, FAULTS, name, options, server, who};
 
 fn blocking(adjust: impl FnOnce(&mut ClientOptions)) -> (sync::Client, Events) {
     let events = Events::default();

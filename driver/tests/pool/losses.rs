@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use driver::bson::{Document, doc};
 use driver::options::ClientOptions;
 use driver::{Client, sync};
-use testbed::ReplicaSet;
+use testbed::{ReplicaSet, eventually};
 
-use crate::watch::{Events, eventually};
+use crate::watch::Events;
 
 /// Majority is the default write concern only since 5.0. Other writes may be lost with the primary.
 async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions {

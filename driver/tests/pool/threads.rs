@@ -7,8 +7,9 @@ use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
 use driver::sync::Client;
+use testbed::eventually;
 
-use crate::watch::{Events, FAULTS, eventually, name, open, options, server, who, you};
+use crate::watch::{Events, FAULTS, name, open, options, server, who, you};
 
 fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     let events = Events::default();

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use driver::bson::{Document, doc};
 use driver::event::EventHandler;
@@ -91,15 +90,6 @@ pub(crate) fn who() -> Document {
 /// The address of the connection, as the server sees it.
 pub(crate) fn you(reply: &Document) -> String {
     reply.get_str("you").unwrap().to_owned()
-}
-
-/// Waits until `is` holds.
-pub(crate) fn eventually(what: &str, is: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !is() {
-        assert!(Instant::now() < patience, "{what} did not come to be");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The number of connections of application `app` to the server, without monitors.

@@ -7,10 +7,10 @@ use driver::options::{
     ChangeStreamPreAndPostImages, FullDocumentBeforeChangeType, ReadPreference, SelectionCriteria,
     WriteConcern,
 };
-use testbed::{ReplicaSet, Version, shared_replica_set};
+use testbed::{ReplicaSet, Version, eventually, shared_replica_set};
 
 use crate::api::on_both_apis;
-use crate::observed::{Observed, eventually, turn_for_faults};
+use crate::observed::{Observed, turn_for_faults};
 use crate::reads::Reads;
 
 on_both_apis! {

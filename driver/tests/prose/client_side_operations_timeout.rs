@@ -11,11 +11,11 @@ use driver::change_stream::ChangeStream;
 use driver::error::ErrorKind;
 use driver::options::{ClientOptions, CursorType, GridFsBucketOptions};
 use driver::{Async, Blocking, Error};
-use testbed::{Standalone, shared_replica_set};
+use testbed::{Standalone, eventually, shared_replica_set};
 
 use crate::api::{Api, block_on, on_both_apis};
 use crate::files::Files;
-use crate::observed::{Observed, eventually, held_once, turn_for_faults};
+use crate::observed::{Observed, held_once, turn_for_faults};
 
 on_both_apis! {
     client_side_operations_timeout_prose_1

@@ -13,10 +13,10 @@ use driver::event::sdam::SdamEvent;
 use driver::ops::Operation;
 use driver::options::SessionOptions;
 use driver::session::ClientSession;
-use testbed::{Version, shared_replica_set};
+use testbed::{Version, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, eventually};
+use crate::observed::Observed;
 
 on_both_apis! {
     sessions_prose_1

@@ -6,10 +6,10 @@ use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use driver::options::{Acknowledgment, CollectionOptions};
-use testbed::{Router, shared_replica_set};
+use testbed::{Router, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, eventually, turn_for_faults};
+use crate::observed::{Observed, turn_for_faults};
 
 on_both_apis! {
     transactions_prose_pinning_1

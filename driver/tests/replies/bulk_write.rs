@@ -114,11 +114,9 @@ fn results_that_are_cut_off_leave_models_unconfirmed() {
     let failed = failed(&error);
     assert!(failed.partial_result.is_some() && failed.write_errors.contains_key(&1));
     assert_eq!(failed.unconfirmed, [0, 2, 3]);
-    let begin = std::time::Instant::now();
-    while !asked.lock().unwrap().iter().any(|name| name == "killCursors") {
-        assert!(begin.elapsed().as_secs() < 30, "{:?}", asked.lock().unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    testbed::eventually("the cursor is killed", || {
+        asked.lock().unwrap().iter().any(|name| name == "killCursors")
+    });
 }
 
 #[test]

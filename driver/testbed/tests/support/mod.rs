@@ -3,23 +3,6 @@
 // Each test program compiles this module and uses a part of it.
 #![allow(dead_code)]
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Waits until `holds` returns true. Fails after far longer than a busy machine needs.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within the time limit: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Whether a process exists and is not a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };

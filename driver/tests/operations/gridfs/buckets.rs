@@ -8,12 +8,12 @@ use driver::options::{
     Acknowledgment, GridFsBucketOptions, GridFsFindOptions, ReadConcern, ReadPreference,
     SelectionCriteria, WriteConcern,
 };
-use testbed::shared_replica_set;
+use testbed::{eventually, shared_replica_set};
 
 use super::{all, bucket, bytes, chunks, download, files, not_found, standalone, upload};
 use crate::api::on_both_apis;
 use crate::files::Files;
-use crate::observed::{Observed, eventually};
+use crate::observed::Observed;
 
 on_both_apis! {
     files_are_found_renamed_and_deleted

@@ -5,12 +5,12 @@ use std::time::Duration;
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::gridfs::{GridFsDownloadStream, GridFsUploadStream};
-use testbed::{Standalone, shared_standalone};
+use testbed::{Standalone, eventually, shared_standalone};
 
 use super::{all, bucket, bytes, chunks, download, files, half_uploaded, standalone, upload};
 use crate::api::{block_on, on_both_apis};
 use crate::files::Files;
-use crate::observed::{Observed, eventually, held_once, turn_for_faults};
+use crate::observed::{Observed, held_once, turn_for_faults};
 
 on_both_apis! {
     dropped_upload_leaves_nothing

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use driver::bson::doc;
 use driver::error::{ErrorKind, GridFsErrorKind};
-use testbed::shared_standalone;
+use testbed::{eventually, shared_standalone};
 
 use super::{all, bucket, bytes, chunks, files, gridfs, half_uploaded, standalone, upload};
 use crate::api::on_both_apis;
 use crate::files::Files;
 use crate::full_pool::{failed_checkouts, hold_connection};
-use crate::observed::{Observed, eventually, held_once, invalid, turn_for_faults};
+use crate::observed::{Observed, held_once, invalid, turn_for_faults};
 
 on_both_apis! {
     close_after_a_failed_abort_is_refused
