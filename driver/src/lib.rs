@@ -67,12 +67,12 @@
 //! # Cancellation and timeouts
 //!
 //! Every future of this crate may be dropped at any point. If an operation is dropped in flight,
-//! its connection is drained in the background: the rest of the request is sent, the reply is
+//! its connection is drained in the background: the rest of the message is sent, the reply is
 //! received, and a cursor that the reply opens is killed. Then the connection and the server
 //! session are reused. Until then the connection counts as in use, and in a [request] the next
 //! operation waits for it.
 //!
-//! A drain may take one second, plus one second for each megabyte of the request. The connection
+//! A drain may take one second, plus one second for each megabyte of the message. The connection
 //! and the session are lost only if the drain takes longer, the reply has more than 16 MiB, or the
 //! connection breaks.
 //!

@@ -1,4 +1,5 @@
-//! Checks that the tests in GUARANTEES.md exist, and that each guarantee has at least one.
+//! Checks that the tests in GUARANTEES.md exist, and that each guarantee has at least one. Checks
+//! that the files in ARCHITECTURE.md exist, and that it names each module of the driver.
 
 use std::path::Path;
 
@@ -74,6 +75,53 @@ fn every_guarantee_names_existing_tests() {
         }
     }
     assert!(wrong.is_empty(), "correct GUARANTEES.md:\n{}", wrong.join("\n"));
+}
+
+/// The paths in a page: the quoted ones, and the folders in its diagrams.
+fn paths(page: &str) -> Vec<&str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_path = |word: &&str| {
+        [".rs", ".md", "/"].iter().any(|end| word.ends_with(end)) && !word.contains([' ', '<'])
+    };
+    let drawn = page.lines().filter(|line| line.trim_start().starts_with('│'));
+    let drawn = drawn.flat_map(|line| line.split([' ', ':'])).filter(|word| word.ends_with('/'));
+    quoted.filter(is_path).chain(drawn).collect()
+}
+
+/// Whether the path begins at the root of the repository or in the sources of a crate.
+fn exists(root: &Path, path: &str) -> bool {
+    ["", "driver/src", "toro/src", "threadwatch/src"]
+        .iter()
+        .any(|from| root.join(from).join(path).exists())
+}
+
+#[test]
+fn paths_in_the_architecture_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let paths = paths(&page);
+    assert!(paths.len() > 60, "only {paths:?} were read");
+    let wrong: Vec<&&str> = paths.iter().filter(|path| !exists(root, path)).collect();
+    assert!(wrong.is_empty(), "correct these paths in ARCHITECTURE.md: {wrong:?}");
+}
+
+#[test]
+fn architecture_names_each_module_of_the_driver() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let words: Vec<&str> = page.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let modules = std::fs::read_dir(root.join("driver/src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    let missing: Vec<String> =
+        modules.filter(|name| name != "lib" && !words.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "name these modules in ARCHITECTURE.md: {missing:?}");
+}
+
+#[test]
+fn quoted_files_and_drawn_folders_are_paths() {
+    let page = "    │ pool/  core/: x │\n\n`exec/retry.rs` (`select`), `ops/`, `fn x()`, a/b/";
+    assert_eq!(paths(page), ["exec/retry.rs", "ops/", "pool/", "core/"]);
 }
 
 #[test]

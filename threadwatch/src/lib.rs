@@ -31,7 +31,7 @@
 //!
 //! # Why a crate for this
 //!
-//! Drivers that keep a socket per thread have tried simpler ways, and each has a flaw:
+//! A driver can keep a socket per thread in simpler ways. Each has a flaw:
 //!
 //! - Polling for dead threads keeps the socket of a dead thread until the next poll.
 //! - Sockets keyed by the system's thread id give a new thread the socket of a dead one, because
@@ -86,10 +86,10 @@
 //!
 //! A watched thread has one small table, and [`PerThread::get`] is a lookup in it. In a separate
 //! function it costs as much as a `thread_local!`. Inlined, it costs one or two processor cycles
-//! more, because the compiler optimises a bare `thread_local!` better. Watching costs about ten
-//! nanoseconds, and one or two hundred the first time on a thread. Each owner has one slot per
-//! thread with a value, which is reused after the thread's death. There are no locks, no background
-//! threads and no polling.
+//! more, because the compiler optimises a bare `thread_local!` better. The first watch on a thread
+//! allocates its table. Each `PerThread` and each `ThreadWatcher` allocates one slot per thread
+//! that uses it. When the thread dies, a new thread takes over its slot. There are no locks, no
+//! background threads and no polling.
 
 #![deny(unsafe_code)]
 

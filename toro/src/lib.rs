@@ -44,7 +44,8 @@
 //! # Waiting
 //!
 //! Every method that may have to wait returns a [`Wait`]. `.await` it in a task, or block a thread
-//! with [`wait`](Wait::wait). There are several ways to limit a wait:
+//! with [`wait`](Wait::wait). The methods of some primitives have the name `wait` themselves, so a
+//! thread writes `event.wait().wait()`. There are several ways to limit a wait:
 //!
 //! - `timeout` and `deadline` on tokio's clock (feature `time`). Without the feature, the compiler
 //!   suggests `wait_timeout` instead, which blocks the thread and is not for tasks.
@@ -66,8 +67,8 @@
 //! Any wait can be dropped at any time. A permit, lock, item or notification that it was granted
 //! goes to the next waiter. The item of a dropped `put` does not enter the queue.
 //!
-//! Strict fairness has a price. A granted wait that is kept but not polled blocks all waiters
-//! behind it. If its own task then waits for the same primitive, the task deadlocks:
+//! A strictly fair wait must be polled. A granted wait that is kept but not polled blocks all
+//! waiters behind it. If its own task then waits for the same primitive, the task deadlocks:
 //!
 //! ```no_run
 //! # async fn hazard(lock: &toro::Lock<()>) {
@@ -90,16 +91,16 @@
 //! # Panics
 //!
 //! Guards release during a panic, and nothing is ever poisoned. A waker that panics does not stop
-//! the wakers after it. All are woken, then the first panic resumes in the caller. If the panic
-//! would lose a value that the caller has just received, the panic is swallowed. The same holds for
-//! a waker that panics when it is dropped.
+//! the wakers after it. All are woken, then the first panic resumes in the caller. A panic that
+//! would lose a value that the caller has just received is swallowed instead. Both rules also hold
+//! for a waker that panics when it is dropped.
 //!
 //! Otherwise this crate panics in two cases: a [`Wait`] is polled after it has returned, or a wait
 //! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.
 //!
 //! # Coming from other crates
 //!
-//! | here | `tokio::sync` | `async-lock`, `event-listener`, `async-channel` | asyncio | Toro |
+//! | here | `tokio::sync` | `async-lock`, `event-listener`, `async-channel` | asyncio | Toro (Python) |
 //! | --- | --- | --- | --- | --- |
 //! | [`Event`] | `Notify`, `watch<bool>` | `Event` | `Event` | `Event` |
 //! | [`Condition`] | `Notify` | `Event` | `Condition` | `Condition` |
@@ -116,9 +117,10 @@
 //! | `.wait()` | `blocking_lock`, `blocking_recv` | `lock_blocking`, `recv_blocking` | | |
 //! | `.timeout(d)` | `time::timeout(d, ..)` | | `wait_for` | `deadline=timedelta` |
 //!
-//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`. A `put`
-//! that expires returns its item. A queue has any number of getters and is shared by reference,
-//! without two ends. So it is closed with [`close`](Queue::close), not by dropping an end.
+//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`, unless the
+//! semaphore is [barging](Semaphore::barging). A `put` that expires returns its item. A queue has
+//! any number of getters and is shared by reference, without two ends. So it is closed with
+//! [`close`](Queue::close), not by dropping an end.
 //!
 //! # Features
 //!

@@ -9,8 +9,8 @@ use super::writer::{index_key, string};
 use super::{encode, patch_length};
 use crate::error::{Error, Result};
 
-/// The position of the value in a document whose only field has an empty key: behind the length, the
-/// type and the end of the key.
+/// The position of the value in a document whose only field has an empty key: behind the length,
+/// the type and the end of the key.
 const ONLY_VALUE: usize = 4 + 1 + 1;
 
 /// Appends `document`.
