@@ -127,10 +127,7 @@ async fn transact(
         session.start_transaction().await?;
         items.insert_one(doc! {}).session(&mut *session).await?;
         items.insert_one(doc! {}).session(&mut *session).await?;
-        match ends {
-            true => session.commit_transaction().await,
-            false => session.abort_transaction().await,
-        }
+        if ends { session.commit_transaction().await } else { session.abort_transaction().await }
     };
     // The server may refuse the commands of dropped transactions.
     let _: driver::Result<()> = work.await;

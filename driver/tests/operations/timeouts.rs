@@ -114,9 +114,8 @@ fn listed_items_come_within_one_timeout<F: Api>() {
 fn mode_that_does_not_suit_the_cursor_is_refused<F: Api>() {
     let (observed, numbers) = observed::<F>();
     let database = observed.database();
-    let mode = |lives| match lives {
-        true => CursorTimeoutMode::CursorLifetime,
-        false => CursorTimeoutMode::Iteration,
+    let mode = |lives| {
+        if lives { CursorTimeoutMode::CursorLifetime } else { CursorTimeoutMode::Iteration }
     };
     for lives in [true, false] {
         let find = numbers.find(doc! {}).timeout_mode(mode(lives));

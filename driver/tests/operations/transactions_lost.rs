@@ -249,9 +249,10 @@ fn end_that_is_dropped_unsent_leaves_nothing_open() {
         std::thread::scope(|scope| {
             scope.spawn(|| Async::end(items.find_one(doc! {})).unwrap());
             eventually("the connection is taken", || !observed.sent("find").is_empty());
-            match commits {
-                true => drop_in_flight(session.commit_transaction(), waits),
-                false => drop_in_flight(session.abort_transaction(), waits),
+            if commits {
+                drop_in_flight(session.commit_transaction(), waits);
+            } else {
+                drop_in_flight(session.abort_transaction(), waits);
             }
         });
         drop(session);

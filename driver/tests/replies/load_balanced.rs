@@ -171,9 +171,10 @@ async fn end_of_a_transaction_carries_the_last_recovery_token() {
         for _ in 0..2 {
             coll.insert_one(doc! {}).session(&mut session).await.unwrap();
         }
-        match commits {
-            true => session.commit_transaction().await.unwrap(),
-            false => session.abort_transaction().await.unwrap(),
+        if commits {
+            session.commit_transaction().await.unwrap();
+        } else {
+            session.abort_transaction().await.unwrap();
         }
     }
     let ended = ended.lock().unwrap();

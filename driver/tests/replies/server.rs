@@ -111,9 +111,10 @@ fn serve(
         stream.read_exact(&mut body)?;
         let name = name_of(&body, at(12));
         let hello = name.eq_ignore_ascii_case("hello") || name.eq_ignore_ascii_case("isMaster");
-        let answer = match hello {
-            true => Answer::Reply(greeting.clone()),
-            false => script.lock().unwrap_or_else(PoisonError::into_inner)(number, &name),
+        let answer = if hello {
+            Answer::Reply(greeting.clone())
+        } else {
+            script.lock().unwrap_or_else(PoisonError::into_inner)(number, &name)
         };
         match answer {
             Answer::Reply(reply) => stream.write_all(&message(&reply, at(4), at(12)))?,

@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
     if let Some(folder) = std::env::var_os("MONGODB_SPECIFICATIONS") {
         let folder = PathBuf::from(folder);
-        return match folder.is_dir() {
-            true => Ok(Some(folder)),
-            false => Err(format!(
-                "MONGODB_SPECIFICATIONS names {}, which is not a folder",
-                folder.display()
-            )),
+        return if folder.is_dir() {
+            Ok(Some(folder))
+        } else {
+            Err(format!("MONGODB_SPECIFICATIONS names {}, which is not a folder", folder.display()))
         };
     }
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/specifications");
@@ -29,9 +27,10 @@ pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
         collect(&folder, &mut files, &mut folders)?;
     }
     files.sort();
-    match files.is_empty() {
-        true => Err(format!("{} contains no case files", folder.display())),
-        false => Ok(files),
+    if files.is_empty() {
+        Err(format!("{} contains no case files", folder.display()))
+    } else {
+        Ok(files)
     }
 }
 

@@ -405,10 +405,9 @@ fn old_servers_lack_handshake_fail_points() -> Result<(), String> {
     let ping = || client.database("admin").run_command(doc! { "ping": 1 }).run().is_ok();
     let reached = (0..3).any(|_| ping());
     let (version, since) = (server.version(), ignored::HANDSHAKE_FAIL_POINTS);
-    match reached == (version < since) {
-        true => Ok(()),
-        false => {
-            Err(format!("{version}: connected: {reached}; versions since {since} must not connect"))
-        }
+    if reached == (version < since) {
+        Ok(())
+    } else {
+        Err(format!("{version}: connected: {reached}; versions since {since} must not connect"))
     }
 }

@@ -103,10 +103,7 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
         description: format!("parse error: {}", case.description),
         run: Box::new(|| Outcome::Missing(NO_TEXT.to_owned())),
     }));
-    match cases.is_empty() {
-        false => Ok(cases),
-        true => Err("the file has no cases".into()),
-    }
+    if cases.is_empty() { Err("the file has no cases".into()) } else { Ok(cases) }
 }
 
 fn valid(case: &Valid) -> Result<(), String> {
@@ -124,9 +121,10 @@ fn valid(case: &Valid) -> Result<(), String> {
 }
 
 fn is_same(what: &str, actual: &[u8], expected: &[u8]) -> Result<(), String> {
-    match actual == expected {
-        true => Ok(()),
-        false => Err(format!("{what}: expected {expected:02x?}, found {actual:02x?}")),
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: expected {expected:02x?}, found {actual:02x?}"))
     }
 }
 

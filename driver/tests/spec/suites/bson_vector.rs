@@ -61,10 +61,7 @@ fn valid(test: &Test, key: &str) -> Result<(), String> {
         return Err(format!("expected {bytes:?}, found {encoded:?}"));
     }
     let decoded = from_bytes(&bytes, key)?;
-    match decoded == vector {
-        true => Ok(()),
-        false => Err(format!("expected {vector:?}, found {decoded:?}")),
-    }
+    if decoded == vector { Ok(()) } else { Err(format!("expected {vector:?}, found {decoded:?}")) }
 }
 
 fn invalid(test: &Test, key: &str) -> Result<(), String> {

@@ -120,12 +120,10 @@ impl Log {
             .grown
             .wait_timeout_while(lock(&self.events), patience, |events| seen(events) < count)
             .unwrap_or_else(PoisonError::into_inner);
-        match expired.timed_out() {
-            true => Err(format!(
-                "waited for {count} of {name}; there were {}: {events:#?}",
-                seen(&events)
-            )),
-            false => Ok(()),
+        if expired.timed_out() {
+            Err(format!("waited for {count} of {name}; there were {}: {events:#?}", seen(&events)))
+        } else {
+            Ok(())
         }
     }
 }

@@ -42,9 +42,10 @@ pub(crate) fn same<T: Debug + PartialEq<U>, U: Debug>(
     actual: T,
     expected: U,
 ) -> Result<(), String> {
-    match actual == expected {
-        true => Ok(()),
-        false => Err(format!("{what}: expected {expected:?}, found {actual:?}")),
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: expected {expected:?}, found {actual:?}"))
     }
 }
 

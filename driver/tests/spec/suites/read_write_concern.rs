@@ -81,9 +81,10 @@ fn run_write_concern(case: &Value, given: &Value) -> Result<(), String> {
 
 /// The read concern of `{}` or `{"level": ...}`.
 fn read_concern(given: &Value) -> Result<Option<ReadConcern>, String> {
-    match given.as_object().is_some_and(serde_json::Map::is_empty) {
-        true => Ok(None),
-        false => from_json(given).map(Some).map_err(|e| e.to_string()),
+    if given.as_object().is_some_and(serde_json::Map::is_empty) {
+        Ok(None)
+    } else {
+        from_json(given).map(Some).map_err(|e| e.to_string())
     }
 }
 

@@ -195,10 +195,7 @@ mod live {
     }
 
     fn name(text: &str) -> Name {
-        let full = match text.ends_with('.') {
-            true => text.to_owned(),
-            false => format!("{text}.{DOMAIN}"),
-        };
+        let full = if text.ends_with('.') { text.to_owned() } else { format!("{text}.{DOMAIN}") };
         Name::from_str(&full).expect("a name of the table")
     }
 }

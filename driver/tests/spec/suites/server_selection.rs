@@ -121,9 +121,10 @@ pub(crate) fn run_rtt(case: &Value) -> Result<(), String> {
     };
     let new = moving_average(old, millis(number(case, "new_rtt_ms")?));
     let expected = number(case, "new_avg_rtt")?;
-    match (new.as_secs_f64() * 1e3 - expected).abs() < 1e-3 {
-        true => Ok(()),
-        false => Err(format!("the new average: expected {expected} ms, found {new:?}")),
+    if (new.as_secs_f64() * 1e3 - expected).abs() < 1e-3 {
+        Ok(())
+    } else {
+        Err(format!("the new average: expected {expected} ms, found {new:?}"))
     }
 }
 

@@ -124,12 +124,13 @@ impl Events {
                 connections.checked_out != expected
             })
             .unwrap_or_else(PoisonError::into_inner);
-        match late.timed_out() {
-            false => Ok(()),
-            true => Err(format!(
+        if late.timed_out() {
+            Err(format!(
                 "expected {expected} checked out connections, found {}",
                 connections.checked_out
-            )),
+            ))
+        } else {
+            Ok(())
         }
     }
 
@@ -189,12 +190,13 @@ impl Events {
                 times(events, template, names) < count
             })
             .unwrap_or_else(PoisonError::into_inner);
-        match late.timed_out() {
-            false => Ok(()),
-            true => Err(format!(
+        if late.timed_out() {
+            Err(format!(
                 "waited for {count} of {template}; there were {}: {events:#?}",
                 times(&events, template, names)
-            )),
+            ))
+        } else {
+            Ok(())
         }
     }
 

@@ -196,10 +196,11 @@ macro_rules! one_of {
         impl<'de> Deserialize<'de> for $Name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                match [$($text),*].contains(&text.as_str()) {
-                    true => Ok($Name(text)),
-                    false => Err(D::Error::custom(format!("{text:?} is none of {:?}",
-                    [$($text),*]))),
+                if [$($text),*].contains(&text.as_str()) {
+                    Ok($Name(text))
+                } else {
+                    let texts = [$($text),*];
+                    Err(D::Error::custom(format!("{text:?} is none of {texts:?}")))
                 }
             }
         }
@@ -495,9 +496,10 @@ pub(crate) struct CollectionData {
 /// All options of `create` except the write concern, which the runner sets.
 fn create_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Document, D::Error> {
     let options = Document::deserialize(deserializer)?;
-    match options.contains_key("writeConcern") {
-        true => Err(D::Error::custom("createOptions has a writeConcern")),
-        false => Ok(options),
+    if options.contains_key("writeConcern") {
+        Err(D::Error::custom("createOptions has a writeConcern"))
+    } else {
+        Ok(options)
     }
 }
 

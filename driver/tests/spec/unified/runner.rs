@@ -265,9 +265,8 @@ fn highest(keys: &[&str], value: &Bson) -> Option<i64> {
     match value {
         Bson::Document(document) => document
             .iter()
-            .filter_map(|(key, value)| match keys.contains(&key.as_str()) {
-                true => number(value),
-                false => highest(keys, value),
+            .filter_map(|(key, value)| {
+                if keys.contains(&key.as_str()) { number(value) } else { highest(keys, value) }
             })
             .max(),
         Bson::Array(items) => items.iter().filter_map(|item| highest(keys, item)).max(),

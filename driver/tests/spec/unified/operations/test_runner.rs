@@ -235,9 +235,10 @@ fn assert_topology_type<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let expected: String = arguments.required("topologyType")?;
     of_runner(move |runner| {
         let actual = runner.entities.topology(&topology)?.topology_type().to_string();
-        match expected == actual {
-            true => Ok(()),
-            false => Err(format!("a topology {expected} was expected, but it is {actual}").into()),
+        if expected == actual {
+            Ok(())
+        } else {
+            Err(format!("a topology {expected} was expected, but it is {actual}").into())
         }
     })
 }

@@ -160,26 +160,33 @@ fn assert_state<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     of_runner(move |runner| {
         let session = runner.entities.session(&session)?;
         let session = format!("{:?}", lock(&session));
-        match session.contains(&format!("transaction: {shown},")) {
-            true => Ok(()),
-            false => Err(format!("the state {state} was expected, but there is {session}").into()),
+        if session.contains(&format!("transaction: {shown},")) {
+            Ok(())
+        } else {
+            Err(format!("the state {state} was expected, but there is {session}").into())
         }
     })
 }
 
 fn assert_pinned<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
-    of_runner(move |runner| match is_pinned(runner, &session)? {
-        true => Ok(()),
-        false => Err(format!("{session:?} is not pinned").into()),
+    of_runner(move |runner| {
+        if is_pinned(runner, &session)? {
+            Ok(())
+        } else {
+            Err(format!("{session:?} is not pinned").into())
+        }
     })
 }
 
 fn assert_unpinned<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
-    of_runner(move |runner| match is_pinned(runner, &session)? {
-        false => Ok(()),
-        true => Err(format!("{session:?} is pinned").into()),
+    of_runner(move |runner| {
+        if is_pinned(runner, &session)? {
+            Err(format!("{session:?} is pinned").into())
+        } else {
+            Ok(())
+        }
     })
 }
 
