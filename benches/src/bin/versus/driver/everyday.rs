@@ -1,9 +1,10 @@
 //! Operations beside the small ones: bulk writes, `find_one_and_update`, aggregations, indexes,
 //! change streams, and cursors over a slow connection.
 
+use super::floor::Request;
 use super::ground::{DB, Ground, with_option};
 use super::measure::{Contender, Work, work};
-use super::small::{NAME, monkeys, small_cpu};
+use super::small::{NAME, floor, monkeys, small_cpu};
 use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::IndexModel;
@@ -36,6 +37,13 @@ pub(super) fn cells() -> Vec<Trial> {
             .bound(Metric::Wall, [Bound::must("no prefetch", 1.0)])
             .at_most_rounds(5),
     ]
+}
+
+/// The driver, the official crate, and the bytes of `command` on a bare socket.
+fn with_floor(ground: &Ground, ours: Work, official: Work, command: Document) -> Vec<Contender> {
+    let mut contenders = pair(ground, ours, official);
+    contenders.push(floor(ground, 1, Request::new(command, DB)));
+    contenders
 }
 
 fn pair(ground: &Ground, ours: Work, official: Work) -> Vec<Contender> {
@@ -137,7 +145,10 @@ fn find_one_and_update(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    pair(ground, ours, official)
+    let command = doc! {
+        "findAndModify": NAME, "query": { "_id": 7 }, "update": { "$inc": { "breaths": 1_i64 } },
+    };
+    with_floor(ground, ours, official, command)
 }
 
 fn aggregate(ground: &Ground) -> Vec<Contender> {
@@ -166,7 +177,9 @@ fn aggregate(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    pair(ground, ours, official)
+    let stages = [doc! { "$match": { "_id": 7 } }, doc! { "$project": { "name": 1 } }];
+    let command = doc! { "aggregate": NAME, "pipeline": stages.to_vec(), "cursor": {} };
+    with_floor(ground, ours, official, command)
 }
 
 /// The index exists, so the server has little to do.
@@ -195,7 +208,9 @@ fn create_index(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    pair(ground, ours, official)
+    let index = doc! { "key": { "name": 1 }, "name": "name_1" };
+    let command = doc! { "createIndexes": NAME, "indexes": [index] };
+    with_floor(ground, ours, official, command)
 }
 
 /// The events are written once. Each operation reads all of them.

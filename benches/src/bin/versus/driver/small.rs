@@ -215,7 +215,7 @@ pub(super) fn update_request() -> Request {
 }
 
 /// Bare sockets, one per task. They stay open between slices.
-fn floor(ground: &Ground, tasks: usize, request: Request) -> Contender {
+pub(super) fn floor(ground: &Ground, tasks: usize, request: Request) -> Contender {
     let open = |_| {
         let bare = ground.runtime.block_on(Bare::connect(&ground.primary));
         Arc::new(Mutex::new(Some((bare, request.in_new_session()))))
