@@ -28,7 +28,7 @@ mod validate;
 mod write_concern;
 mod write_model;
 
-pub(crate) use self::address::{impossible, impossible_in_host};
+pub(crate) use self::address::{fault_of_host, impossible_in_host, is_ip6};
 pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
 pub use self::client::{ClientOptions, ClientOptionsBuilder, ServerMonitoringMode};
 pub use self::collation::{

@@ -1,5 +1,7 @@
 //! Validation of server addresses.
 
+use std::net::Ipv6Addr;
+
 use crate::error::{Error, Result};
 use crate::types::ServerAddress;
 
@@ -13,17 +15,35 @@ impl ServerAddress {
             Err(Error::invalid_argument(format!("the server address {:?} {why}", self.to_string())))
         };
         match self {
-            ServerAddress::Tcp { host, .. } if host.is_empty() => bad("names no host"),
-            ServerAddress::Tcp { port: 0, .. } => bad("has a port outside 1 to 65535"),
-            ServerAddress::Tcp { host, .. } => {
-                impossible_in_host(host).map_or(Ok(()), |culprit| bad(&impossible(culprit)))
-            }
+            ServerAddress::Tcp { host, port } => match fault_of_host(host) {
+                Some(why) => bad(&why),
+                None if *port == 0 => bad("has a port outside 1 to 65535"),
+                None => Ok(()),
+            },
             ServerAddress::Unix { path } if path.as_os_str().as_encoded_bytes().contains(&0) => {
                 bad("contains '\\0', which is impossible in a path")
             }
             ServerAddress::Unix { .. } => Ok(()),
         }
     }
+}
+
+/// The error text for an impossible `host`. `None` for a host name or an IP address.
+pub(crate) fn fault_of_host(host: &str) -> Option<String> {
+    if host.is_empty() {
+        return Some("names no host".to_owned());
+    }
+    if let Some(culprit) = impossible_in_host(host) {
+        return Some(impossible(culprit));
+    }
+    let other = host.contains(':') && !is_ip6(host);
+    other.then(|| "has a host with ':' that is not an IPv6 address".to_owned())
+}
+
+/// Whether `host` is an IPv6 address, with or without a zone.
+pub(crate) fn is_ip6(host: &str) -> bool {
+    let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()
 }
 
 /// The first character of `host` that is impossible in host names and IP addresses. An address with
@@ -38,7 +58,7 @@ pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
 }
 
 /// The error text for a host that contains `culprit`.
-pub(crate) fn impossible(culprit: char) -> String {
+fn impossible(culprit: char) -> String {
     let hint =
         if culprit == '/' { "; percent-encode it in the path of a Unix domain socket" } else { "" };
     format!("contains {culprit:?}, which is impossible in a host name{hint}")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
-use crate::options::{impossible, impossible_in_host};
+use crate::options::{fault_of_host, is_ip6};
 use crate::types::ServerAddress;
 
 impl ServerAddress {
@@ -42,7 +42,7 @@ impl ServerAddress {
                 match after.strip_prefix(':') {
                     Some(port) => (host, Some(port)),
                     None if after.is_empty() => (host, None),
-                    None => return Err(bad("has text between ']' and ':'")),
+                    None => return Err(bad("has text after ']'")),
                 }
             }
             None => match address.split_once(':') {
@@ -55,11 +55,11 @@ impl ServerAddress {
                 None => (address, None),
             },
         };
-        if host.is_empty() {
-            return Err(bad("names no host"));
+        if let Some(why) = fault_of_host(host) {
+            return Err(bad(&why));
         }
-        if let Some(culprit) = impossible_in_host(host) {
-            return Err(bad(&impossible(culprit)));
+        if address.starts_with('[') && !is_ip6(host) {
+            return Err(bad("has brackets around a host that is not an IPv6 address"));
         }
         let port = match port {
             None => Self::DEFAULT_PORT,
@@ -103,8 +103,11 @@ impl<'de> Deserialize<'de> for ServerAddress {
         }
         match Form::deserialize(deserializer)? {
             Form::Text(text) => text.parse(),
-            Form::Parts { host, port: None } => host.parse(),
-            Form::Parts { host, port: Some(port) } => Ok(ServerAddress::Tcp { host, port }),
+            Form::Parts { host, port } => {
+                let port = port.unwrap_or(ServerAddress::DEFAULT_PORT);
+                let address = ServerAddress::Tcp { host, port };
+                address.validate().map(|()| address.in_lower_case())
+            }
         }
         .map_err(serde::de::Error::custom)
     }
@@ -152,11 +155,60 @@ mod tests {
     #[test]
     fn error_names_the_bad_address() {
         for bad in [
-            "", ":27017", "a:", "a:0", "a:65536", "a:b", "a:1:2", "[::1", "[::1]x", "::1", "a/b",
+            "",
+            ":27017",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "a:1:2",
+            "[::1",
+            "[::1]x",
+            "::1",
+            "a/b",
             "a:+1",
+            "[foo]:1",
+            "[1:2]",
+            "[::1%]",
+            "[127.0.0.1]:1",
         ] {
             let error = ServerAddress::parse(bad).unwrap_err().to_string();
             assert!(error.contains(&format!("{bad:?}")), "{error}");
+        }
+        let error = ServerAddress::parse("[::1]x").unwrap_err().to_string();
+        assert!(error.contains("after ']'"), "{error}");
+    }
+
+    /// Host and port in one document.
+    fn of_parts(host: &str, port: Option<i32>) -> bson::error::Result<ServerAddress> {
+        bson::deserialize_from_document(bson::doc! { "host": host, "port": port })
+    }
+
+    #[test]
+    fn address_of_parts_is_that_of_the_text() {
+        for (host, port, text) in [
+            ("Mongo.Example", None, "mongo.example"),
+            ("Mongo.Example", Some(1), "mongo.example:1"),
+            ("::1", None, "[::1]"),
+            ("::1", Some(1), "[::1]:1"),
+            ("fe80::1%eth0", None, "[fe80::1%eth0]"),
+        ] {
+            let address = of_parts(host, port).unwrap_or_else(|error| panic!("{host}: {error}"));
+            assert_eq!(address, ServerAddress::parse(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn invalid_parts_of_an_address_are_refused() {
+        for (host, port, fault) in [
+            ("a:1", None, "IPv6"),
+            ("a:1", Some(1), "IPv6"),
+            ("", Some(1), "names no host"),
+            ("a b", Some(1), "' '"),
+            ("a", Some(0), "1 to 65535"),
+        ] {
+            let error = of_parts(host, port).map(|read| read.to_string()).unwrap_err().to_string();
+            assert!(error.contains(fault), "{error}");
         }
     }
 }
