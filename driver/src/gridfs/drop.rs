@@ -56,14 +56,10 @@ impl<'a, F: Mode> Execute<'a> for Drop<'a, F> {
     async fn execute(self) -> Result<()> {
         let deadline = self.on().deadline(self.options(), None)?;
         let bucket = &*self.bucket.inner;
-        bucket.indexes.forget();
+        let _forgetting = bucket.indexes.forget();
         let files = bucket.files.drop();
         files.optional(remaining(deadline)?, |drop, left| drop.timeout(left)).perform().await?;
         let chunks = bucket.chunks.drop();
-        let dropped =
-            chunks.optional(remaining(deadline)?, |drop, left| drop.timeout(left)).perform().await;
-        // An upload may have found the indexes before they were dropped.
-        bucket.indexes.forget();
-        dropped
+        chunks.optional(remaining(deadline)?, |drop, left| drop.timeout(left)).perform().await
     }
 }

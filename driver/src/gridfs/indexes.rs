@@ -38,9 +38,11 @@ impl Default for Turn {
 }
 
 impl Indexes {
-    /// The indexes are about to be dropped.
-    pub(super) fn forget(&self) {
+    /// The indexes are about to be dropped. They are forgotten now, and again when the guard is
+    /// dropped, because an upload may find them in between.
+    pub(super) fn forget(&self) -> Forgetting<'_> {
         self.known.store(false, Ordering::Release);
+        Forgetting(self)
     }
 
     fn turn(&self) -> Arc<Turn> {
@@ -51,6 +53,16 @@ impl Indexes {
             }
             self.turn.compare_and_swap(&turn, Arc::default());
         }
+    }
+}
+
+/// Forgets the indexes when it is dropped. So an error or a dropped future forgets them too.
+#[must_use = "it is held until the indexes are dropped"]
+pub(super) struct Forgetting<'a>(&'a Indexes);
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.0.known.store(false, Ordering::Release);
     }
 }
 

@@ -1,12 +1,16 @@
 //! The indexes of a bucket.
 
+use std::time::Duration;
+
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
+use testbed::shared_standalone;
 
-use super::{bucket, chunks, files, standalone, upload};
+use super::{all, bucket, chunks, files, standalone, upload};
 use crate::api::{block_on, on_both_apis};
 use crate::files::Files;
+use crate::observed::{eventually, held_once, turn_for_faults};
 
 on_both_apis! {
     first_upload_creates_the_indexes
@@ -67,4 +71,32 @@ fn concurrent_uploads_create_the_indexes_once() {
     }
     assert_eq!(observed.sent("createIndexes").len(), 2);
     assert_eq!(observed.sent("listIndexes").len(), 2);
+}
+
+/// An upload beside the drop still finds the indexes.
+#[test]
+fn dropped_drop_forgets_the_indexes() {
+    let observed = standalone::<Async>();
+    let bucket = bucket(&observed);
+    upload(&bucket, "first", b"abc", 2);
+    let _turn = turn_for_faults();
+    let held = held_once(&observed.name, "drop", 1000);
+    let _point = shared_standalone().unwrap().fail_point(held).unwrap();
+    block_on(async {
+        let beside = async {
+            while observed.sent("drop").is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bucket.upload_from("beside", &b"abc"[..]).await.unwrap();
+        };
+        // Both futures are dropped when the upload is done.
+        tokio::select! {
+            dropped = bucket.drop().into_future() => dropped.unwrap(),
+            () = beside => {}
+        }
+    });
+    eventually("the files are dropped", || all(&files(&observed)).is_empty());
+    observed.forget();
+    upload(&bucket, "last", b"abc", 2);
+    assert!(!observed.sent("createIndexes").is_empty(), "{:?}", observed.names());
 }
