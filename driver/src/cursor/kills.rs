@@ -70,7 +70,7 @@ impl Worker {
         let mut pause = PAUSE;
         loop {
             let Some(core) = self.core.upgrade() else { return };
-            let Some(group) = core.kills.take(&self.server) else { return };
+            let Some(mut group) = core.kills.take(&self.server) else { return };
             // A bounded wait queue is reserved for operations. A pinned connection needs no place.
             let must_wait =
                 !group.pin.holds_connection() && self.server.pool().would_wait_in_bounded_queue();
@@ -80,8 +80,10 @@ impl Worker {
                 pause = PAUSE;
                 continue;
             }
-            // A timeout that is too short for this server would fail every time.
-            let group = Group { timeout: Timeout::Unset, ..group };
+            if !must_wait {
+                // A timeout that is too short for this server would fail every time.
+                group.timeout = Timeout::Unset;
+            }
             let others = core.kills.put_back(&self.server, group);
             drop(core);
             if others {
@@ -97,8 +99,8 @@ impl Worker {
         let context = RequestContext::bare(&group.db, Target::Pinned(&group.pin));
         let mut command =
             KillCursors { context, cursors: &group.ids, collection: &group.collection };
-        // The command gets the full timeout, regardless of the time that the cursor has used
-        // (specification "Client Side Operations Timeout", section "Cursors").
+        // The command gets the full timeout, at most `LIMIT`, regardless of the time that the
+        // cursor has used (specification "Client Side Operations Timeout", section "Cursors").
         let deadline = match group.timeout.limit() {
             Some(limit) => Deadline::of_timeout(Some(limit.min(LIMIT))),
             None => Deadline::after(LIMIT),

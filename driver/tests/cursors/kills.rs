@@ -281,17 +281,27 @@ async fn dropped_shutdown_leaves_the_kills_to_the_client() {
     done.await.unwrap();
 }
 
-/// The only place in the wait queue is for operations.
+/// The only place in the wait queue is for operations. The kill keeps its timeout until it is sent.
 #[tokio::test]
 async fn kill_takes_no_place_in_a_bounded_wait_queue() {
     let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
-    let uri = format!("{}&maxPoolSize=1&waitQueueMultiple=1", server.uri());
-    let client = Client::with_uri_str(&uri).await.unwrap();
+    let mut options = options(&server);
+    (options.max_pool_size, options.wait_queue_multiple) = (Some(1), Some(1));
+    let kills = Arc::new(Mutex::new(Vec::new()));
+    let sent = Arc::clone(&kills);
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(event) = event
+            && event.command_name == "killCursors"
+        {
+            sent.lock().unwrap().push(event.command);
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
     let request = client.start_request();
     let within = request.database("d").collection::<Document>("c");
-    drop(within.find(doc! {}).batch_size(2).await.unwrap());
+    drop(within.find(doc! {}).batch_size(2).timeout(PATIENCE).await.unwrap());
     // The task of the kill runs on this thread, in between.
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -304,4 +314,6 @@ async fn kill_takes_no_place_in_a_bounded_wait_queue() {
     assert_eq!(in_time(waiting).await.unwrap().unwrap(), 3);
     let done = tokio::task::spawn_blocking(move || none_is_left(&server));
     done.await.unwrap();
+    let kills = kills.lock().unwrap();
+    assert!(kills[0].contains_key("maxTimeMS"), "{kills:?}");
 }
