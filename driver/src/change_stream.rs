@@ -4,6 +4,7 @@
 //! the last returned event, so no event is lost or repeated (`change_stream/raw.rs`).
 
 pub mod event;
+mod fragments;
 mod raw;
 pub mod session;
 

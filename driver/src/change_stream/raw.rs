@@ -14,6 +14,7 @@ use bson::{Document, RawBson, RawDocument, RawDocumentBuf, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::event::ResumeToken;
+use super::fragments::Fragments;
 use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, RESUMABLE_CHANGE_STREAM_ERROR, Result, codes};
@@ -151,7 +152,7 @@ pub(crate) struct RawChangeStream {
     state: State,
     position: Position,
     /// The received fragments of a split event.
-    fragments: Option<RawDocumentBuf>,
+    fragments: Option<Fragments>,
     /// The current event, if it was joined from fragments.
     whole: Option<RawDocumentBuf>,
     /// The deadline of the current step.
@@ -360,15 +361,15 @@ impl RawChangeStream {
             _ => return Err(no_token()),
         };
         if self.watched.splits()
-            && let Ok(split) = event.get_document("splitEvent")
+            && (self.fragments.is_some() || event.get("splitEvent").is_ok_and(|it| it.is_some()))
         {
-            let mut whole = self.fragments.take().unwrap_or_default();
-            append(&mut whole, event)?;
-            let number = |key| split.get_i32(key).unwrap_or_default();
-            if number("fragment") < number("of") {
-                self.fragments = Some(whole);
+            let mut fragments = self.fragments.take().unwrap_or_default();
+            fragments.add(event)?;
+            if !fragments.is_complete() {
+                self.fragments = Some(fragments);
                 return Ok(false);
             }
+            let mut whole = fragments.into_event();
             whole.append(cstr!("_id"), id.0.clone());
             self.whole = Some(whole);
         }
@@ -382,7 +383,9 @@ impl RawChangeStream {
     /// A batch has arrived.
     fn fetched(&mut self) {
         let batch = self.cursor.batch();
+        // A stream that resumes in the middle of a split event would lose its first fragments.
         if batch.count() == 0
+            && self.fragments.is_none()
             && let Some(token) = batch.post_batch_resume_token()
         {
             self.position.token = Some(token_of(token));
@@ -520,17 +523,6 @@ impl Operation for Reopen<'_> {
 
 fn token_of(token: &RawDocument) -> ResumeToken {
     ResumeToken(RawBson::Document(token.to_owned()))
-}
-
-/// Adds the fields of a fragment to its event.
-fn append(whole: &mut RawDocumentBuf, fragment: &RawDocument) -> Result<()> {
-    for element in fragment {
-        let (key, value) = element.map_err(exec::malformed)?;
-        if key != "_id" && key != "splitEvent" {
-            whole.append(key, value);
-        }
-    }
-    Ok(())
 }
 
 #[cold]

@@ -420,6 +420,70 @@ async fn errors_of_cursor_items_name_the_operation() {
     assert!(error.to_string().starts_with("aggregate on db.coll: "), "{error}");
 }
 
+/// The numbers of a fragment in its event (`splitEvent`).
+fn fragment(split: Option<Document>) -> Bson {
+    let mut event = doc! { "_id": { "_data": "token" }, "operationType": "insert" };
+    event.extend(split.map(|split| doc! { "splitEvent": split }).unwrap_or_default());
+    event.into()
+}
+
+/// Sequences of fragments that make no whole event.
+fn incomplete_splits() -> Vec<Vec<Bson>> {
+    let of = |number: i32, of: i32| Some(doc! { "fragment": number, "of": of });
+    [
+        vec![Some(doc! { "fragment": "1", "of": 1 })],
+        vec![Some(doc! { "fragment": 1 })],
+        vec![Some(doc! { "of": 1 })],
+        vec![of(0, 0)],
+        vec![of(2, 1)],
+        vec![of(2, 2)],
+        vec![of(1, 2), of(1, 2)],
+        vec![of(1, 3), of(3, 3)],
+        vec![of(1, 2), of(2, 3)],
+        vec![of(1, 2), None],
+    ]
+    .into_iter()
+    .map(|event| event.into_iter().map(fragment).collect())
+    .collect()
+}
+
+/// Names the culprit, and the stream has ended.
+fn assert_incomplete<T: std::fmt::Debug>(
+    first: Result<Option<T>>,
+    next: Result<Option<T>>,
+    events: &[Bson],
+) {
+    let error = first.expect_err(&format!("{events:?}"));
+    assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
+    assert!(error.to_string().starts_with("watch on db.coll: "), "{error}");
+    assert!(error.to_string().contains("split"), "{error}");
+    assert!(next.unwrap().is_none(), "{events:?}");
+}
+
+#[tokio::test]
+async fn incomplete_split_events_are_refused() {
+    for events in incomplete_splits() {
+        let server = FakeServer::that_says(batch(events.clone(), 0));
+        let client = Client::with_uri_str(server.uri()).await.unwrap();
+        let coll: Collection<Document> = client.database("db").collection("coll");
+        let split = [doc! { "$changeStreamSplitLargeEvent": {} }];
+        let mut stream = coll.watch().pipeline(split).await.unwrap().with_type::<Document>();
+        assert_incomplete(stream.try_next().await, stream.try_next().await, &events);
+    }
+}
+
+#[test]
+fn incomplete_split_events_are_refused_blocking() {
+    for events in incomplete_splits() {
+        let server = FakeServer::that_says(batch(events.clone(), 0));
+        let client = sync::Client::with_uri_str(server.uri()).unwrap();
+        let coll: sync::Collection<Document> = client.database("db").collection("coll");
+        let split = [doc! { "$changeStreamSplitLargeEvent": {} }];
+        let mut stream = coll.watch().pipeline(split).run().unwrap().with_type::<Document>();
+        assert_incomplete(stream.try_next(), stream.try_next(), &events);
+    }
+}
+
 #[tokio::test]
 async fn selection_with_a_direct_connection_asks_for_no_primary() {
     let uri = "mongodb://127.0.0.1:1/?directConnection=true&serverSelectionTimeoutMS=300";
