@@ -6,6 +6,7 @@ mod api;
 mod bulk_write;
 mod load_balanced;
 mod server;
+mod split_events;
 mod versions;
 
 use std::error::Error as _;
