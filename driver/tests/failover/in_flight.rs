@@ -58,7 +58,7 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let (options, app) = options(&set.uri());
         let client = Store::<F>::open(options).unwrap();
-        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        client.insert_with_w(vec![doc! { "_id": 0 }], 3).unwrap();
         let killed = set.wait_for_primary().unwrap();
         let held = set.fail_point(killed, hold_back(&app, &["insert", "update"])).unwrap();
         thread::scope(|scope| {
@@ -86,7 +86,7 @@ mod cases {
         options.heartbeat_freq = Some(Duration::from_millis(500));
         options.connect_timeout = Some(Duration::from_secs(2));
         let client = Store::<F>::open(options).unwrap();
-        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        client.insert_with_w(vec![doc! { "_id": 0 }], 3).unwrap();
         let silent = set.wait_for_primary().unwrap();
         let held = set.fail_point(silent, hold_back(&app, &["insert"])).unwrap();
         thread::scope(|scope| {
@@ -117,7 +117,7 @@ mod cases {
         options.connect_timeout = Some(Duration::from_secs(3600));
         let records = Records::of(&mut options);
         let client = Store::<F>::open(options).unwrap();
-        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        client.insert_with_w(vec![doc! { "_id": 0 }], 3).unwrap();
         let hung = set.wait_for_primary().unwrap();
         let held = set.fail_point(hung, hold_back(&app, &["insert", "update"])).unwrap();
         // Detached threads, so that a failing test does not wait for them.
@@ -160,7 +160,7 @@ mod cases {
         let (mut options, app) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         let records = Records::of(&mut options);
         let client = Store::<F>::open(options).unwrap();
-        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        client.insert_with_w(vec![doc! { "_id": 0 }], 3).unwrap();
         let old = set.wait_for_primary().unwrap();
         // Longer than the step-down of the old primary takes.
         let fault = doc! {
@@ -195,7 +195,7 @@ mod cases {
         let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         options.server_selection_timeout = Some(Duration::from_secs(2));
         let client = Store::<F>::open(options).unwrap();
-        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        client.insert_with_w(vec![doc! { "_id": 0 }], 3).unwrap();
         let primary = set.wait_for_primary().unwrap();
         let (other, survivor) = ((primary + 1) % 3, (primary + 2) % 3);
         set.kill(primary).unwrap();

@@ -315,7 +315,7 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let (writing, _) = options(&set.uri());
         let documents: Vec<Document> = (0..DOCUMENTS as i32).map(|i| doc! { "_id": i }).collect();
-        Store::<F>::open(writing).unwrap().insert_everywhere(documents, 3).unwrap();
+        Store::<F>::open(writing).unwrap().insert_with_w(documents, 3).unwrap();
         let (mut reading, _) =
             options(&format!("{}&readPreference=secondary&localThresholdMS=10000", set.uri()));
         let records = Records::of(&mut reading);

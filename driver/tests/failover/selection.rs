@@ -31,7 +31,7 @@ on_both_apis! {
 /// A set whose members all have one document, and all are known to the client.
 fn filled<F: Api>(set: &ReplicaSet) -> Store<F> {
     let writer = Store::<F>::open(options(&set.uri()).0).unwrap();
-    writer.insert_everywhere(vec![doc! { "_id": "first" }], 3).unwrap();
+    writer.insert_with_w(vec![doc! { "_id": "first" }], 3).unwrap();
     writer
 }
 
@@ -295,7 +295,7 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let writer = filled::<F>(&set);
         let documents: Vec<Document> = (0..50).map(|i| doc! { "_id": i }).collect();
-        writer.insert_everywhere(documents, 3).unwrap();
+        writer.insert_with_w(documents, 3).unwrap();
         let (mut options, _) =
             options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
         let sent: Arc<Mutex<Vec<(String, String)>>> = Arc::default();

@@ -33,9 +33,9 @@ impl<F: Api> Store<F> {
         F::end(self.collection.insert_one(document)).map(drop)
     }
 
-    pub(crate) fn insert_everywhere(&self, documents: Vec<Document>, nodes: u32) -> Result<()> {
+    pub(crate) fn insert_with_w(&self, documents: Vec<Document>, w: u32) -> Result<()> {
         let insert = self.collection.insert_many(documents);
-        F::end(insert.write_concern(WriteConcern::nodes(nodes))).map(drop)
+        F::end(insert.write_concern(WriteConcern::nodes(w))).map(drop)
     }
 
     pub(crate) fn update_many(&self, update: Document) -> Result<()> {
