@@ -19,6 +19,10 @@ use testbed::{Standalone, shared_standalone};
 /// Far longer than any step here, so only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longer than the driver waits for a late reply while nobody polls the cursor. The longest wait is
+/// three seconds: one for the reply, and one for each of two polls.
+const LONGER_THAN_UNPOLLED: Duration = Duration::from_secs(4);
+
 fn server() -> &'static Standalone {
     shared_standalone().unwrap()
 }
@@ -36,7 +40,7 @@ fn options(server: &Standalone) -> ClientOptions {
 }
 
 /// A client with one connection.
-fn narrow() -> ClientOptions {
+fn one_connection() -> ClientOptions {
     let mut options = options(server());
     options.max_pool_size = Some(1);
     options

@@ -22,7 +22,7 @@ async fn tail_in(
 
 #[tokio::test]
 async fn unpolled_session_stream_frees_the_only_connection() {
-    let client = Client::with_options(narrow()).unwrap();
+    let client = Client::with_options(one_connection()).unwrap();
     let log = capped(&client).await;
     let mut session = client.start_session().await.unwrap();
     let mut cursor = tail_in(&log, &mut session).await;
@@ -38,7 +38,7 @@ async fn unpolled_session_stream_frees_the_only_connection() {
 
 #[tokio::test]
 async fn dropped_step_in_a_session_loses_nothing() {
-    let client = Client::with_options(narrow()).unwrap();
+    let client = Client::with_options(one_connection()).unwrap();
     let log = capped(&client).await;
     let mut session = client.start_session().await.unwrap();
     let mut cursor = tail_in(&log, &mut session).await;

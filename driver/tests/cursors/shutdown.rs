@@ -48,7 +48,7 @@ fn blocking_cursor_of_a_request_ends_with_the_client() {
 async fn connection_that_returns_after_shutdown_is_closed() {
     let _faults = FAULTS.acquire().await;
     let closed = Arc::new(AtomicU32::new(0));
-    let mut options = narrow();
+    let mut options = one_connection();
     let counter = closed.clone();
     options.cmap_event_handler = Some(EventHandler::callback(move |event| {
         if let CmapEvent::ConnectionClosed(_) = event {

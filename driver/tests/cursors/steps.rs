@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::{Client, Collection};
+use testbed::{FailPoint, eventually};
 
-use crate::*;
+use crate::{
+    FAULTS, LONGER_THAN_UNPOLLED, Step, capped, in_time, name, next, one_connection, options,
+    server, tail,
+};
 
 /// Writes in turn with a waiting tailable cursor, and reads all documents.
 async fn write_and_tail(log: &Collection<Document>, step: Step) {
@@ -27,7 +31,7 @@ async fn write_and_tail(log: &Collection<Document>, step: Step) {
 #[tokio::test]
 async fn dropped_step_frees_the_only_connection() {
     for step in [Step::Advance, Step::Stream] {
-        let client = Client::with_options(narrow()).unwrap();
+        let client = Client::with_options(one_connection()).unwrap();
         write_and_tail(&capped(&client).await, step).await;
     }
 }
@@ -41,20 +45,24 @@ async fn dropped_step_frees_the_connection_of_its_request() {
     }
 }
 
+/// Holds each `getMore` on the collection until the fail point is disabled.
+fn hold_get_more(coll: &Collection<Document>) -> FailPoint<'static> {
+    let hold = doc! {
+        "configureFailPoint": "waitAfterPinningCursorBeforeGetMoreBatch", "mode": "alwaysOn",
+        "data": { "nss": coll.namespace().to_string(), "shouldCheckForInterrupt": true },
+    };
+    server().fail_point(hold).unwrap()
+}
+
 #[tokio::test]
 async fn late_reply_ends_an_unpolled_cursor_with_an_error() {
     let _faults = FAULTS.acquire().await;
-    let client = Client::with_options(narrow()).unwrap();
+    let client = Client::with_options(one_connection()).unwrap();
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..6).map(|i| doc! { "_id": i })).await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
     assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
-    let held = server()
-        .fail_point(doc! {
-            "configureFailPoint": "waitAfterPinningCursorBeforeGetMoreBatch", "mode": "alwaysOn",
-            "data": { "nss": coll.namespace().to_string(), "shouldCheckForInterrupt": true },
-        })
-        .unwrap();
+    let held = hold_get_more(&coll);
     assert!(tokio::time::timeout(Duration::from_millis(50), cursor.advance()).await.is_err());
     // The reply does not arrive, but the pool still gets its connection or its slot back.
     in_time(coll.insert_one(doc! { "_id": 6 })).await.unwrap();
@@ -79,19 +87,11 @@ async fn late_reply_is_waited_for_while_the_cursor_is_polled() {
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..4).map(|i| doc! { "_id": i })).await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
-    let held = server()
-        .fail_point(doc! {
-            "configureFailPoint": "waitAfterPinningCursorBeforeGetMoreBatch", "mode": "alwaysOn",
-            "data": { "nss": coll.namespace().to_string(), "shouldCheckForInterrupt": true },
-        })
-        .unwrap();
+    let held = hold_get_more(&coll);
     let database = coll.namespace().db;
     let release = tokio::task::spawn_blocking(move || {
-        while !runs_get_more(&database) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        // For longer than the driver waits for a cursor that nobody polls: three times a second.
-        std::thread::sleep(Duration::from_secs(4));
+        eventually("the server runs the getMore", || runs_get_more(&database));
+        std::thread::sleep(LONGER_THAN_UNPOLLED);
         held.disable().unwrap();
     });
     let mut count = 0;

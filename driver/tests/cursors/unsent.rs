@@ -14,8 +14,8 @@ use driver::{Client, sync};
 use crate::*;
 
 /// One connection, with a short wait queue timeout.
-fn hasty() -> ClientOptions {
-    let mut options = narrow();
+fn short_wait_queue() -> ClientOptions {
+    let mut options = one_connection();
     options.wait_queue_timeout = Some(Duration::from_millis(100));
     options
 }
@@ -26,7 +26,7 @@ fn is_refused(error: &driver::Error) -> bool {
 
 #[tokio::test]
 async fn cursor_outlives_a_step_without_a_connection() {
-    let client = Client::with_options(hasty()).unwrap();
+    let client = Client::with_options(short_wait_queue()).unwrap();
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..6).map(|i| doc! { "_id": i })).await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).limit(5).await.unwrap();
@@ -49,7 +49,7 @@ async fn cursor_outlives_a_step_without_a_connection() {
 
 #[test]
 fn blocking_cursor_outlives_a_step_without_a_connection() {
-    let client = sync::Client::with_options(hasty()).unwrap();
+    let client = sync::Client::with_options(short_wait_queue()).unwrap();
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..6).map(|i| doc! { "_id": i })).run().unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).limit(5).run().unwrap();
@@ -82,7 +82,7 @@ fn blocking_cursor_outlives_a_step_without_a_connection() {
 /// A wait for a connection is not a late reply, even if nobody polls for a long time.
 #[tokio::test]
 async fn unpolled_cursor_may_wait_long_for_a_connection() {
-    let client = Client::with_options(narrow()).unwrap();
+    let client = Client::with_options(one_connection()).unwrap();
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..4).map(|i| doc! { "_id": i })).await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
@@ -90,7 +90,7 @@ async fn unpolled_cursor_may_wait_long_for_a_connection() {
     let request = client.start_request();
     request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(50), cursor.advance()).await.is_err());
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(LONGER_THAN_UNPOLLED).await;
     drop(request);
     assert!(in_time(cursor.advance()).await.unwrap() && cursor.advance().await.unwrap());
     assert!(!cursor.advance().await.unwrap());
