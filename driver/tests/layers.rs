@@ -1,7 +1,7 @@
 //! The layers of the crate: below the handles, the top-level modules depend on each other without
 //! cycles.
 //!
-//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is not a
+//! The test reads the paths that begin with `crate::`, in groups too. A re-export (`pub use`) for users is not a
 //! dependency.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,13 +35,42 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names after `crate::` in `line`, except in a re-export.
-fn named(line: &str) -> impl Iterator<Item = String> + '_ {
-    let code = line.split("//").next().unwrap_or_default();
-    let code = if code.trim_start().starts_with("pub use ") { "" } else { code };
-    code.split("crate::").skip(1).map(|rest| {
-        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-    })
+/// The names after `crate::` in `code`, except in re-exports: one after each path, or the first
+/// name of each path in a group.
+fn named(code: &str) -> Vec<String> {
+    let code: Vec<&str> =
+        code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n");
+    let mut paths = String::new();
+    for (i, part) in code.split("pub use ").enumerate() {
+        let rest = if i == 0 { part } else { part.split_once(';').map_or("", |(_, rest)| rest) };
+        paths.push_str(rest);
+    }
+    paths.split("crate::").skip(1).flat_map(first_names).collect()
+}
+
+/// The name at the start of `path`, or the first name of each path in the group there.
+fn first_names(path: &str) -> Vec<String> {
+    let name = |path: &str| {
+        let path = path.trim_start();
+        path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
+    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
+    let (mut names, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (i, c) in group.char_indices() {
+        if depth == 0 && matches!(c, ',' | '}') {
+            names.push(name(&group[start..i]));
+            start = i + 1;
+        }
+        match c {
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            '{' => depth += 1,
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 /// The other top-level modules that each top-level module uses, outside of tests.
@@ -58,7 +87,7 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
         let module = path.iter().next().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let others = code.lines().flat_map(named).filter(|other| *other != module);
+        let others = named(code).into_iter().filter(|other| *other != module);
         uses.entry(module.clone()).or_default().extend(others);
     }
     let modules: BTreeSet<String> = uses.keys().cloned().collect();
@@ -87,12 +116,17 @@ fn modules_below_the_handles_form_no_cycle() {
 
 #[test]
 fn re_exports_and_comments_are_no_dependencies() {
-    assert_eq!(
-        named("    let x = crate::pool::Pool; // crate::exec").collect::<Vec<_>>(),
-        ["pool"]
-    );
-    assert_eq!(named("pub use crate::ops::FindOptions;").count(), 0);
-    assert_eq!(named("use crate::{error, pool};").collect::<Vec<_>>(), [""]);
+    assert_eq!(named("    let x = crate::pool::Pool; // crate::exec"), ["pool"]);
+    assert!(named("pub use crate::ops::FindOptions;").is_empty());
+    assert_eq!(named("pub use crate::{\n    ops::Find,\n};\nuse crate::pool::Pool;"), ["pool"]);
+}
+
+#[test]
+fn paths_in_a_group_are_dependencies() {
+    let code =
+        "use crate::{\n    error::{Error, codes},\n    pool,\n    wire::Reply,\n};\nfn f() {}";
+    assert_eq!(named(code), ["error", "pool", "wire"]);
+    assert_eq!(named("use crate::{exec, rt::Runtime};"), ["exec", "rt"]);
 }
 
 /// A line of code without comments and strings.
