@@ -10,7 +10,7 @@ use crate::api::{Api, on_both_apis};
 use crate::observed::{Observed, held_once, invalid, turn_for_faults};
 
 on_both_apis! {
-    explained_find_is_sent_with_its_options
+    explained_find_keeps_its_options_but_no_read_concern
     explained_operations_change_nothing
     explain_keeps_to_its_time_limits
     explain_runs_in_a_session
@@ -21,7 +21,7 @@ fn observed<F: Api>() -> Observed<F> {
     Observed::of(&shared_standalone().unwrap().uri())
 }
 
-fn explained_find_is_sent_with_its_options<F: Api>() {
+fn explained_find_keeps_its_options_but_no_read_concern<F: Api>() {
     let observed = observed::<F>();
     let coll = observed.database().collection::<Document>("c");
     F::end(coll.insert_one(doc! { "_id": 1 })).unwrap();

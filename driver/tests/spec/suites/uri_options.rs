@@ -30,6 +30,8 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
     let credential = options.credential.as_ref();
     let preference = options.selection_criteria.as_ref().and_then(|c| c.as_read_preference());
     let write_concern = options.write_concern.as_ref();
+    let proxy = options.socks5_proxy.as_ref();
+    let proxy_login = proxy.and_then(|proxy| proxy.authentication.as_ref());
     let tls = match &options.tls {
         Some(Tls::Enabled(tls)) => Some(tls),
         _ => None,
@@ -68,7 +70,12 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
         "readconcernlevel" => json!(options.read_concern.as_ref().map(|c| c.level.as_str())),
         "readpreference" => json!(preference.map(ReadPreference::mode)),
         "readpreferencetags" => json!(preference.map(ReadPreference::tag_sets)),
+        "proxyhost" => json!(proxy.map(|proxy| &proxy.host)),
+        "proxypassword" => json!(proxy_login.map(|(_, password)| password)),
+        "proxyport" => json!(proxy.and_then(|proxy| proxy.port)),
+        "proxyusername" => json!(proxy_login.map(|(username, _)| username)),
         "replicaset" => json!(options.repl_set_name),
+        "retryreads" => json!(options.retry_reads),
         "retrywrites" => json!(options.retry_writes),
         "servermonitoringmode" => json!(options.server_monitoring_mode.and_then(mode_name)),
         "serverselectiontimeoutms" => milliseconds(options.server_selection_timeout),
@@ -98,6 +105,7 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
             Some(Acknowledgment::Custom(name)) => json!(name),
             Some(other) => return Err(format!("the harness does not know {other:?}")),
         },
+        "waitqueuetimeoutms" => milliseconds(options.wait_queue_timeout),
         "wtimeoutms" => milliseconds(write_concern.and_then(|w| w.w_timeout)),
         "zlibcompressionlevel" => {
             let level =
