@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_became_worse_is_named() {
+    fn worse_cell_is_named() {
         let before = baseline(10.0, 100.0);
         let worse = |own, peer| before.compare("toro", &report(own, peer)).worse;
         assert!(worse([11.0; 4], 100.0).is_empty());

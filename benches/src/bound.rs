@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_met_even_or_missed() {
+    fn bound_is_met_even_or_missed() {
         let peer = figures("peer", [10.0; 4]);
         let standing = |rounds| {
             let verdict = Bound::must("peer", 1.0).judge(&[figures("own", rounds), peer.clone()]);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_peer_is_the_one_with_the_lowest_median() {
+    fn fastest_peer_has_the_lowest_median() {
         let own = figures("own", [5.0; 4]);
         let peers = [own, figures("slow", [20.0; 4]), figures("quick", [10.0; 4])];
         let verdict = Bound::must_fastest(0.4).judge(&peers).expect("there are peers");

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_its_value_and_cut_where_it_is_too_long() {
+    fn bar_is_as_long_as_its_value_up_to_a_limit() {
         let bar = |label: &str, value| Bar {
             label: label.into(),
             value,

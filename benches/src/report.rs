@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plot_shows_ratios() {
+    fn plot_shows_ratios() {
         let bars = report().to_plot().bars;
         assert_eq!((bars[0].value, bars[0].tone), (0.5, Tone::Bad));
         let bars = Report { against: Some("slow"), ..report() }.to_plot().bars;

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contender_that_stalls_is_left_out() {
+    fn stalled_contender_is_left_out() {
         let mut calls = 0;
         let stalls = Contender::may_stall("stalls", move |ops| {
             calls += 1;

@@ -1,7 +1,6 @@
 //! `audit` through the loss of its primary and of its mirroring process, on both APIs.
 
-// Its main function, command line and printing are not used here.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main`, command line and printing are not used here")]
 #[path = "../examples/audit/main.rs"]
 mod audit;
 

@@ -44,7 +44,7 @@ async fn running_requests_are_answered_and_later_ones_refused() {
 }
 
 #[test]
-fn a_shutdown_that_is_called_off_opens_the_doors_again() {
+fn cancelled_shutdown_admits_requests_again() {
     let doors = Doors::open(2);
     let guest = doors.enter().unwrap();
     let mut closing = Box::pin(doors.close());

@@ -1,8 +1,7 @@
 //! `mabel` against a set with TLS, authentication and compressed messages, through the loss of its
 //! primary, on both APIs.
 
-// Its own main, command line and printing are not used here.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main`, command line and printing are not used here")]
 #[path = "../examples/mabel/main.rs"]
 mod mabel;
 
@@ -105,7 +104,7 @@ fn survives(mode: Mode, name: &str) {
 
 /// Acknowledgments between the recorded kill and the end of the primary do not hide the outage.
 #[test]
-fn an_outage_is_the_longest_gap_of_a_failover() {
+fn outage_is_the_longest_gap_of_a_failover() {
     let timeline = Timeline::start();
     timeline.acknowledge();
     let since = timeline.now();
@@ -152,7 +151,7 @@ fn threads_lose_nothing() {
 
 /// The program does not wait for writers whose retries cannot succeed.
 #[test]
-fn a_deployment_that_cannot_be_reached_is_named() {
+fn unreachable_deployment_is_named() {
     // The listener on this address never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = silent.local_addr().unwrap().to_string();

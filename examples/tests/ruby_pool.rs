@@ -52,13 +52,13 @@ fn no_design_deadlocks_and_hand_off_waits_shortest() {
 }
 
 #[test]
-fn a_run_is_the_same_each_time() {
+fn runs_have_the_same_result_each_time() {
     let two = [(), ()].map(|()| format!("{:?}", run(Design::Signal, 40, SECONDS, 7)));
     assert_eq!(two[0], two[1]);
 }
 
 #[test]
-fn the_executor_tells_a_deadlock_from_the_end() {
+fn executor_tells_a_deadlock_from_the_end() {
     let clock = Clock::default();
     assert_eq!(simulate(&clock, 10, [Box::pin(std::future::pending()) as _]), End::Deadlock);
     assert_eq!(simulate(&clock, 10, [Box::pin(clock.sleep(3)) as _]), End::Done);

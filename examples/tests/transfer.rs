@@ -1,7 +1,6 @@
 //! `transfer` through the loss of its primary, on both APIs.
 
-// Its own main, command line and printing are not used here.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main`, command line and printing are not used here")]
 #[path = "../examples/transfer/main.rs"]
 mod transfer;
 

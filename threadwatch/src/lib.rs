@@ -94,15 +94,15 @@
 #![deny(unsafe_code)]
 
 mod error;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "it calls `pthread_atfork`")]
 mod fork;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "it reads slots through pointers")]
 mod per_thread;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "threads share the slots without a lock")]
 mod slots;
 mod sync;
 mod token;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "a thread-local is accessed through pointers")]
 mod vigil;
 mod watcher;
 

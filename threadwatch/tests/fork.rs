@@ -69,7 +69,7 @@ fn each_descendant_has_a_new_generation() {
 
 #[test]
 #[cfg_attr(miri, ignore = "forks")]
-fn the_surviving_thread_keeps_its_token_and_its_value() {
+fn surviving_thread_keeps_its_token_and_its_value() {
     let token = ThreadToken::current();
     let values = PerThread::new(|_: u32| {});
     assert_eq!(values.insert(1), Ok(None));

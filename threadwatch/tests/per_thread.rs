@@ -88,7 +88,7 @@ fn borrowed_value_is_neither_replaced_nor_taken() {
 }
 
 #[test]
-fn a_value_is_made_once() {
+fn value_is_created_once() {
     let (numbers, _) = recorded();
     assert_eq!(*numbers.get_or_insert_with(|| 1).unwrap(), 1);
     assert_eq!(*numbers.get_or_insert_with(|| unreachable!()).unwrap(), 1);
@@ -107,7 +107,7 @@ struct Account {
 
 // The owner learns of deaths only while it lives.
 #[test]
-fn the_owner_is_held_weakly() {
+fn owner_is_held_weakly() {
     struct Pool {
         returned: Mutex<Vec<u32>>,
         accounts: PerThread<Account>,

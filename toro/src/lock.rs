@@ -1,6 +1,6 @@
 //! [`Lock`]: a mutual exclusion lock that may be held across awaits.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "guards access the value in an `UnsafeCell`")]
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -3,7 +3,7 @@
 //! Each consists of a pointer to the part and of what keeps it valid. For an `Arc` that is the
 //! guard of the whole value. For a borrowed lock it is the right to release the permits.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "guards hold a pointer to a part of the value")]
 
 use std::fmt;
 use std::marker::PhantomData;

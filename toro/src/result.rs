@@ -1,6 +1,6 @@
 //! [`AsyncResult`]: a value that is set once.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the value is in an `UnsafeCell` until it is set")]
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -65,7 +65,7 @@ fn wait_in_every_way<F: Future>(make: impl Fn() -> F, grant: impl Fn()) {
 
 #[test]
 #[cfg_attr(miri, ignore = "measures the allocator, not the memory model")]
-fn the_counter_counts() {
+fn counter_counts_allocations() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 }
 

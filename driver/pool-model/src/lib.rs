@@ -7,8 +7,7 @@
 //! cannot be built for loom. Without `--cfg loom` this crate is empty. Each model is named after
 //! its race. `LOOM_MAX_PREEMPTIONS` widens the search.
 #![cfg(all(loom, test))]
-// The models do not use all items of the driver's files.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "the models do not use all items of the driver's files")]
 
 #[path = "../../src/exec/cluster_time/cell.rs"]
 mod cell;

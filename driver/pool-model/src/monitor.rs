@@ -68,7 +68,7 @@ fn two_requests_against_the_next_check() {
 /// A wake-up comes while the monitor is about to wait. It ends the wait, or the check that begins
 /// answers it.
 #[test]
-fn a_nudge_against_going_to_rest() {
+fn nudge_races_with_going_to_rest() {
     model(|| {
         let checks = Arc::new(Checks::new());
         let nudges = {

@@ -139,7 +139,7 @@ impl Proxy {
         format!("mongodb://{}/?directConnection=true", self.host())
     }
 
-    /// Sets the fault of one direction; it replaces the former one.
+    /// Sets the fault of one direction, in place of the previous one.
     pub fn set(&self, direction: Direction, fault: Fault) {
         self.links.set_fault(direction, Some(fault));
     }

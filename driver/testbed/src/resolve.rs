@@ -115,9 +115,18 @@ fn find(wanted: Option<Version>) -> Result<Mongod> {
     if let Some(path) = env::var_os("TESTBED_MONGOD").filter(|path| !path.is_empty()) {
         return named(PathBuf::from(path), wanted);
     }
-    if let Some(mongod) = on_path(wanted) {
+    let mut skipped = Vec::new();
+    if let Some(mongod) = on_path(wanted, &mut skipped) {
         return Ok(mongod);
     }
+    installed(wanted).map_err(|error| match &skipped[..] {
+        [] => error,
+        _ => error.and(&format!("skipped on PATH: {}", skipped.join("; "))),
+    })
+}
+
+/// The server in the cache, which is installed if it is missing.
+fn installed(wanted: Option<Version>) -> Result<Mongod> {
     if !cfg!(target_arch = "x86_64") {
         return Err(Error::no_mongod(
             "no suitable mongod is on PATH, and only x86-64 builds can be installed",
@@ -157,15 +166,23 @@ fn named(path: PathBuf, wanted: Option<Version>) -> Result<Mongod> {
     }
 }
 
-fn on_path(wanted: Option<Version>) -> Option<Mongod> {
+/// The first suitable server on `PATH`. Appends to `skipped` why each server before it is not.
+fn on_path(wanted: Option<Version>, skipped: &mut Vec<String>) -> Option<Mongod> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join("mongod"))
-        .filter(|file| file.is_file())
-        .find_map(|file| {
-            let mongod = Mongod::examine(file, None).ok()?;
-            let fits =
-                mongod.version >= OLDEST && wanted.is_none_or(|wanted| wanted == mongod.version);
-            fits.then_some(mongod)
-        })
+    let files = env::split_paths(&path).map(|folder| folder.join("mongod"));
+    for file in files.filter(|file| file.is_file()) {
+        match Mongod::examine(file, None) {
+            Ok(mongod)
+                if mongod.version >= OLDEST
+                    && wanted.is_none_or(|wanted| wanted == mongod.version) =>
+            {
+                return Some(mongod);
+            }
+            Ok(other) => {
+                skipped.push(format!("{} has version {}", other.path.display(), other.version));
+            }
+            Err(error) => skipped.push(error.to_string()),
+        }
+    }
+    None
 }

@@ -5,7 +5,7 @@
 //! in both directions, so a real server answers every command. A member refuses the commands of a
 //! mongos, and has no chunks.
 
-mod greeting;
+mod hello;
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     proxy::{self, Proxy, Rewriter, Route},
 };
-use greeting::Greetings;
+use hello::HelloRewriter;
 
 /// A mongos or a load balancer, on its own port on 127.0.0.1, with real members behind it.
 /// Dropping it resets its connections.
@@ -121,6 +121,6 @@ impl Route for Backends {
         let turn = self.connections.fetch_add(1, Ordering::Relaxed);
         let backends = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let Backend { member, service_id } = backends[turn % backends.len()];
-        (member, Some(Box::new(Greetings::of(service_id))))
+        (member, Some(Box::new(HelloRewriter::new(service_id))))
     }
 }

@@ -35,12 +35,12 @@ fn main() {
         .into();
     trials.push(Trial::test("servers_survive_the_thread_that_started_them", outlives_its_thread));
     trials.push(Trial::test(
-        "a_forked_child_leaves_its_parents_servers_alone",
+        "forked_child_leaves_its_parents_servers_alone",
         is_left_alone_by_forked_children,
     ));
     trials.push(Trial::test("shared_servers_leave_nothing_behind", || leaves_no_folder("shares")));
     trials.push(Trial::test("shared_servers_leave_their_logs_after_a_panic", leaves_logs));
-    trials.push(Trial::test("the_next_process_removes_what_a_killed_one_left", is_swept));
+    trials.push(Trial::test("next_process_removes_what_a_killed_one_left", is_swept));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 

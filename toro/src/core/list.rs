@@ -296,7 +296,7 @@ impl<S> List<S> {
         wakes: &mut Wakes,
         mut may: impl FnMut(&mut S) -> bool,
     ) -> Step {
-        let mut rest = Rest { next: self.head, list: self };
+        let mut rest = Remaining { next: self.head, list: self };
         let mut step = Step::Again;
         let granted = wakes.fill(|| {
             let first = rest.next?;
@@ -474,13 +474,13 @@ impl<S> List<S> {
 }
 
 /// The rest of a list whose first nodes have been granted. Dropped by a panic, it relinks the list.
-struct Rest<'l, S> {
+struct Remaining<'l, S> {
     list: &'l mut List<S>,
     /// The first node that has not been granted.
     next: Option<NonNull<Node<S>>>,
 }
 
-impl<S> Drop for Rest<'_, S> {
+impl<S> Drop for Remaining<'_, S> {
     #[cold]
     fn drop(&mut self) {
         let (mut len, mut node) = (0, self.next);

@@ -1,5 +1,5 @@
-//! The wait queue that all primitives share, and the only place in the crate that handles raw
-//! pointers.
+//! The wait queue that all primitives share, and the only place in the crate with pointers to
+//! waiters.
 //!
 //! A wait is a future ([`Waiter`]) that contains one list node. A primitive keeps its [`List`]s,
 //! and all state that must change together with them, in one [`Mutex`]. It implements
@@ -15,7 +15,7 @@
 //!    no lock for that.
 //! 3. A grant whose waiter has gone is given back, so nothing is lost.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "waiters are linked by pointers")]
 
 mod list;
 #[cfg(not(loom))]

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
-use super::ops::{Get, Plain, Queued};
+use super::ops::{Get, PlainItem, Queued};
 use crate::core::{PrimitiveRef, Wait, Waiter};
 
 pin_project! {
@@ -27,7 +27,7 @@ pin_project! {
         // `None` when the stream has ended.
         queue: Option<H>,
         #[pin]
-        get: Option<Wait<Waiter<Get<H, Plain>>>>,
+        get: Option<Wait<Waiter<Get<H, PlainItem>>>>,
     }
 }
 
@@ -77,7 +77,7 @@ impl<Q: Queued> Iterator for Iter<'_, Q> {
     type Item = Q::Item;
 
     fn next(&mut self) -> Option<Q::Item> {
-        Wait::new(Waiter::new(self.0, Get::<_, Plain>::new())).wait().ok()
+        Wait::new(Waiter::new(self.0, Get::<_, PlainItem>::new())).wait().ok()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use buffer::{Fifo, Lifo, Priority};
 use items::{Items, Iter};
-use ops::{Get as GetOp, Join as JoinOp, Plain, Put as PutOp, Queued};
+use ops::{Get as GetOp, Join as JoinOp, PlainItem, Put as PutOp, Queued};
 use shared::Core;
 use task::Counted;
 
@@ -22,9 +22,9 @@ use crate::core::{Wait, Waiter, const_fn};
 use crate::error::{TooManyDone, TryGetError, TryPutError};
 
 /// Waits for an item of the queue `Q`.
-pub type Get<'a, Q> = Wait<Waiter<GetOp<&'a Q, Plain>>>;
+pub type Get<'a, Q> = Wait<Waiter<GetOp<&'a Q, PlainItem>>>;
 /// Waits for an item of a queue held by an `Arc`, and keeps it alive.
-pub type GetOwned<Q> = Wait<Waiter<GetOp<Arc<Q>, Plain>>>;
+pub type GetOwned<Q> = Wait<Waiter<GetOp<Arc<Q>, PlainItem>>>;
 /// Waits for an item of the queue `Q`, as a [`Task`](task::Task).
 pub type GetTask<'a, Q> = Wait<Waiter<GetOp<&'a Q, Counted>>>;
 /// Waits for an item of a queue held by an `Arc`, as a [`Task`](task::Task), and keeps the queue

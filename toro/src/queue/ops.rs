@@ -29,10 +29,10 @@ impl<H, M> Get<H, M> {
 }
 
 /// The grant of a getter: one item in the buffer belongs to it, and must still be taken out.
-pub struct Promised;
+pub struct ItemPromise;
 
 /// The form in which a getter returns its item.
-pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
+pub trait GetOutput<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
     type Output;
 
     /// Takes the item, and makes the output from it.
@@ -62,9 +62,9 @@ pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
 }
 
 /// The item itself.
-pub struct Plain;
+pub struct PlainItem;
 
-impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
+impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> GetOutput<H, T> for PlainItem {
     type Output = T;
 
     #[inline]
@@ -76,9 +76,9 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     /// in between makes the compiler copy it again.
     #[inline]
     fn begin(
-        get: &mut Get<H, Plain>,
+        get: &mut Get<H, PlainItem>,
         primitive_ref: H,
-        first_poll: &mut FirstPoll<'_, Get<H, Plain>>,
+        first_poll: &mut FirstPoll<'_, Get<H, PlainItem>>,
     ) -> Poll<Result<T, Closed>> {
         match primitive_ref.core().find() {
             Found::Item(mut claim) => return Poll::Ready(claim.take()),
@@ -101,14 +101,14 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
 /// steps.
 // SAFETY: each queue has one list of getters, in its mutex. No slot is accessed through `shared`.
 #[expect(unsafe_code, reason = "the rules in `core` rely on the implementation")]
-unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation
+unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: GetOutput<H, Q::Item>> Operation
     for Get<H, M>
 {
     type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = Promise;
-    type Grant = Result<Promised, Closed>;
+    type Grant = Result<ItemPromise, Closed>;
     type Output = Result<M::Output, Closed>;
     type Timed = Result<M::Output, WaitError>;
 
@@ -134,7 +134,7 @@ unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>
     #[inline]
     fn granted(&mut self, _: &Q, slot: Option<Promise>) -> Self::Grant {
         match slot {
-            Some(Promise::Kept) => Ok(Promised),
+            Some(Promise::Kept) => Ok(ItemPromise),
             Some(Promise::Closed) | None => Err(Closed),
         }
     }
@@ -152,7 +152,7 @@ unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>
     #[inline]
     fn finish(&mut self, primitive_ref: H, grant: Self::Grant) -> Self::Output {
         match grant {
-            Ok(Promised) => M::make(primitive_ref, |queue| queue.core().take_promised()),
+            Ok(ItemPromise) => M::make(primitive_ref, |queue| queue.core().take_promised()),
             Err(Closed) => Err(Closed),
         }
     }
@@ -160,7 +160,7 @@ unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>
     #[inline]
     fn end(&mut self, primitive_ref: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {
-            Ok(Promised) => M::end(primitive_ref),
+            Ok(ItemPromise) => M::end(primitive_ref),
             Err(Closed) => Poll::Ready(Err(Closed)),
         }
     }
@@ -174,7 +174,9 @@ unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>
     }
 }
 
-impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get<H, M> {
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: GetOutput<H, Q::Item>> Start
+    for Get<H, M>
+{
     #[inline]
     fn begin(
         &mut self,
@@ -195,7 +197,7 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
         _: &mut Wakes,
     ) -> Entry<Self::Grant, Promise> {
         if shared.promise_item() {
-            Entry::Ready(Ok(Promised))
+            Entry::Ready(Ok(ItemPromise))
         } else if shared.is_closed() {
             Entry::Ready(Err(Closed))
         } else {
@@ -289,7 +291,7 @@ unsafe impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H
         }
     }
 
-    /// Builds the result in each branch. A common one would be copied, with or without an item.
+    /// Builds the result in each branch. A result shared by the branches would be copied.
     #[inline]
     fn end(&mut self, _: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::ops::{Made, Queued};
+use super::ops::{GetOutput, Queued};
 use crate::core::PrimitiveRef;
 use crate::error::Closed;
 
@@ -73,7 +73,7 @@ impl<H: PrimitiveRef<Target: Queued<Item: fmt::Debug>>> fmt::Debug for Task<H> {
 /// The item as a [`Task`].
 pub struct Counted;
 
-impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
+impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> GetOutput<H, T> for Counted {
     type Output = Task<H>;
 
     fn make(

@@ -7,7 +7,7 @@
 //! upgrade waits for the other permits before all other waiters, because they wait for its guard
 //! too.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "guards access the value in an `UnsafeCell`")]
 
 mod guards;
 

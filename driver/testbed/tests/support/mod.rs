@@ -1,7 +1,6 @@
 //! Helpers of several test programs.
 
-// Each test program compiles this module and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program compiles this module and uses a part of it")]
 
 /// Whether a process exists and is not a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_is_added_unless_the_connection_string_names_it() {
+    fn option_is_added_unless_the_connection_string_names_it() {
         let with = |uri| with_option(uri, "maxPoolSize", "100");
         assert_eq!(with("mongodb://a/"), "mongodb://a/?maxPoolSize=100");
         assert_eq!(with("mongodb://a/?w=1"), "mongodb://a/?w=1&maxPoolSize=100");

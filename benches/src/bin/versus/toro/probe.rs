@@ -356,10 +356,8 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
             losses.push("the room that was made for a dropped put");
         }
     }
-    let overtakes = [
-        (a_getter_overtakes::<Q>(room), "a new get"),
-        (a_putter_overtakes::<Q>(room), "a new put"),
-    ];
+    let overtakes =
+        [(getter_overtakes::<Q>(room), "a new get"), (putter_overtakes::<Q>(room), "a new put")];
     let overtakes = overtakes
         .into_iter()
         .filter(|(found, _)| *found == Some(true))
@@ -370,7 +368,7 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
 
 /// Whether a new `get` takes an item that was put for a waiting one. `None` for a queue with only
 /// one consumer.
-fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
+fn getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     let (producers, mut consumers) = Q::open(room, 1, 2)?;
     let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
     let mut waiter = pin!(Q::get(first));
@@ -382,7 +380,7 @@ fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
 
 /// Whether a new `put` takes the room that was made for a waiting one. `None` for a queue without a
 /// bound.
-fn a_putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
+fn putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     if room == Room::Unbounded {
         return None;
     }

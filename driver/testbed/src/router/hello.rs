@@ -23,11 +23,11 @@ const CHECKSUM_PRESENT: u8 = 1;
 const MORE_TO_COME: u8 = 1 << 1;
 const CHECKSUM: usize = 4;
 
-/// A longer request is no `hello`.
+/// The maximum length of a `hello`. Longer requests pass unread.
 const LONGEST_HELLO: usize = 64 * 1024;
 
-/// The fields by which a client knows a member of a replica set.
-const OF_MEMBERS: [&str; 18] = [
+/// The fields that only members of replica sets have.
+const REPLICA_SET_FIELDS: [&str; 18] = [
     "arbiterOnly",
     "arbiters",
     "electionId",
@@ -48,20 +48,20 @@ const OF_MEMBERS: [&str; 18] = [
     "buildIndexes",
 ];
 
-/// The greetings on one connection.
+/// Rewrites the replies to `hello` on one connection.
 #[derive(Debug)]
-pub(super) struct Greetings {
+pub(super) struct HelloRewriter {
     service_id: Option<ObjectId>,
     /// Whether the client said `loadBalanced: true`.
     balanced: bool,
     /// The messages whose replies are to be rewritten.
     open: HashSet<i32>,
-    lanes: [Lane; 2],
+    directions: [DirectionState; 2],
 }
 
-/// The bytes of one direction.
+/// The state of one direction.
 #[derive(Debug, Default)]
-struct Lane {
+struct DirectionState {
     /// The beginning of a message.
     held: Vec<u8>,
     /// The length of the rest of a message that passes unchanged.
@@ -84,10 +84,15 @@ impl Header {
     }
 }
 
-impl Greetings {
-    /// Those of a mongos, or of the backend `service_id` of a load balancer.
-    pub(super) fn of(service_id: Option<ObjectId>) -> Greetings {
-        Greetings { service_id, balanced: false, open: HashSet::new(), lanes: Default::default() }
+impl HelloRewriter {
+    /// Presents the server as a mongos, or as the backend `service_id` of a load balancer.
+    pub(super) fn new(service_id: Option<ObjectId>) -> HelloRewriter {
+        HelloRewriter {
+            service_id,
+            balanced: false,
+            open: HashSet::new(),
+            directions: Default::default(),
+        }
     }
 
     /// Whether the message must be seen as a whole.
@@ -116,68 +121,70 @@ impl Greetings {
             OP_REPLY => REPLY_BODY,
             _ => return message,
         };
-        if header.opcode == OP_MSG && message[HEADER] & MORE_TO_COME != 0 {
+        // A reply without flags is malformed. It passes, and its client reports it.
+        let Some(&flags) = message.get(HEADER) else { return message };
+        if header.opcode == OP_MSG && flags & MORE_TO_COME != 0 {
             // The next reply answers this one.
             self.open.insert(header.id);
         }
-        let Some(greeting) = message.get(body..).and_then(|mut body| {
-            let greeting = Document::from_reader(&mut body).ok()?;
-            greeting.get("ok").and_then(as_bool).filter(|ok| *ok).map(|_| greeting)
+        let Some(hello) = message.get(body..).and_then(|mut body| {
+            let hello = Document::from_reader(&mut body).ok()?;
+            hello.get("ok").and_then(as_bool).filter(|ok| *ok).map(|_| hello)
         }) else {
             return message;
         };
         let Some(length) = int(&message, body) else { return message };
-        let Ok(presented) = self.presented(greeting).to_vec() else { return message };
+        let Ok(rewritten) = self.as_mongos(hello).to_vec() else { return message };
         let mut rest = message.split_off(body + length as usize);
         message.truncate(body);
-        if header.opcode == OP_MSG && message[HEADER] & CHECKSUM_PRESENT != 0 {
+        if header.opcode == OP_MSG && flags & CHECKSUM_PRESENT != 0 {
             message[HEADER] &= !CHECKSUM_PRESENT;
             rest.truncate(rest.len().saturating_sub(CHECKSUM));
         }
-        message.extend(presented);
+        message.extend(rewritten);
         message.append(&mut rest);
         let length = message.len() as i32;
         message[..4].copy_from_slice(&length.to_le_bytes());
         message
     }
 
-    /// The greeting of a mongos.
-    fn presented(&self, mut greeting: Document) -> Document {
-        OF_MEMBERS.iter().for_each(|field| drop(greeting.remove(field)));
+    /// The reply as a mongos would send it.
+    fn as_mongos(&self, mut hello: Document) -> Document {
+        REPLICA_SET_FIELDS.iter().for_each(|field| drop(hello.remove(field)));
         for field in ["isWritablePrimary", "ismaster"] {
-            if let Some(writable) = greeting.get_mut(field) {
+            if let Some(writable) = hello.get_mut(field) {
                 *writable = true.into();
             }
         }
-        greeting.extend(doc! { "msg": "isdbgrid" });
+        hello.extend(doc! { "msg": "isdbgrid" });
         if let Some(id) = self.service_id.filter(|_| self.balanced) {
-            greeting.extend(doc! { "serviceId": id });
+            hello.extend(doc! { "serviceId": id });
         }
-        greeting
+        hello
     }
 }
 
-impl Rewriter for Greetings {
+impl Rewriter for HelloRewriter {
     fn rewrite(&mut self, direction: Direction, bytes: Vec<u8>) -> Vec<u8> {
-        let mut lane = std::mem::take(&mut self.lanes[direction as usize]);
+        let mut state = std::mem::take(&mut self.directions[direction as usize]);
         let (mut rest, mut forwarded) = (&bytes[..], Vec::with_capacity(bytes.len()));
         while !rest.is_empty() {
-            if lane.passing > 0 {
-                let (now, later) = rest.split_at(lane.passing.min(rest.len()));
+            if state.passing > 0 {
+                let (now, later) = rest.split_at(state.passing.min(rest.len()));
                 forwarded.extend_from_slice(now);
-                (lane.passing, rest) = (lane.passing - now.len(), later);
+                (state.passing, rest) = (state.passing - now.len(), later);
                 continue;
             }
-            let wanted = Header::of(&lane.held).map_or(HEADER, |header| header.length);
-            let (now, later) = rest.split_at((wanted - lane.held.len()).min(rest.len()));
-            lane.held.extend_from_slice(now);
+            let wanted = Header::of(&state.held).map_or(HEADER, |header| header.length);
+            let (now, later) = rest.split_at((wanted - state.held.len()).min(rest.len()));
+            state.held.extend_from_slice(now);
             rest = later;
-            let Some(header) = Header::of(&lane.held) else { continue };
+            let Some(header) = Header::of(&state.held) else { continue };
             if !self.concerns(direction, header) {
-                lane.passing = header.length - lane.held.len();
-                forwarded.append(&mut lane.held);
-            } else if lane.held.len() == header.length {
-                let message = std::mem::take(&mut lane.held);
+                state.passing = header.length - state.held.len();
+                forwarded.append(&mut state.held);
+            } else if state.held.len() == header.length {
+                let message = std::mem::take(&mut state.held);
                 match direction {
                     Direction::ToServer => {
                         self.request(header, &message);
@@ -187,7 +194,7 @@ impl Rewriter for Greetings {
                 }
             }
         }
-        self.lanes[direction as usize] = lane;
+        self.directions[direction as usize] = state;
         forwarded
     }
 }
@@ -243,90 +250,90 @@ mod tests {
         message
     }
 
-    fn greeting() -> Document {
+    fn hello_reply() -> Document {
         doc! { "isWritablePrimary": false, "hosts": ["a:1"], "setName": "rs", "maxWireVersion": 17,
         "ok": 1.0 }
     }
 
-    fn presented() -> Document {
+    fn mongos_reply() -> Document {
         doc! { "isWritablePrimary": true, "maxWireVersion": 17, "ok": 1.0, "msg": "isdbgrid" }
     }
 
     /// Passes bytes one at a time.
-    fn pass(greetings: &mut Greetings, direction: Direction, bytes: &[u8]) -> Vec<u8> {
-        bytes.iter().flat_map(|byte| greetings.rewrite(direction, vec![*byte])).collect()
+    fn pass(rewriter: &mut HelloRewriter, direction: Direction, bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().flat_map(|byte| rewriter.rewrite(direction, vec![*byte])).collect()
     }
 
     #[test]
     fn only_the_reply_to_hello_is_rewritten() {
-        let mut greetings = Greetings::of(None);
+        let mut rewriter = HelloRewriter::new(None);
         let requests = [
             op_msg(1, 0, 0, &doc! { "find": "hello" }),
             op_msg(2, 0, 0, &doc! { "hello": 1 }),
             op_msg(3, 0, 0, &doc! { "ping": 1 }),
         ]
         .concat();
-        assert_eq!(pass(&mut greetings, Direction::ToServer, &requests), requests);
+        assert_eq!(pass(&mut rewriter, Direction::ToServer, &requests), requests);
         let replies = |of_hello: &Document| {
             [
-                op_msg(11, 1, 0, &greeting()),
+                op_msg(11, 1, 0, &hello_reply()),
                 op_msg(12, 2, 0, of_hello),
-                op_msg(13, 3, 0, &greeting()),
-                op_msg(14, 2, 0, &greeting()),
+                op_msg(13, 3, 0, &hello_reply()),
+                op_msg(14, 2, 0, &hello_reply()),
             ]
             .concat()
         };
-        let answered = pass(&mut greetings, Direction::ToClient, &replies(&greeting()));
-        assert_eq!(answered, replies(&presented()));
+        let answered = pass(&mut rewriter, Direction::ToClient, &replies(&hello_reply()));
+        assert_eq!(answered, replies(&mongos_reply()));
     }
 
     #[test]
     fn further_replies_of_an_exchange_are_rewritten() {
-        let mut greetings = Greetings::of(None);
-        greetings.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "isMaster": 1 }));
+        let mut rewriter = HelloRewriter::new(None);
+        rewriter.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "isMaster": 1 }));
         for (id, response_to, flags) in [(11, 1, MORE_TO_COME), (12, 11, MORE_TO_COME), (13, 12, 0)]
         {
-            let reply = op_msg(id, response_to, flags, &greeting());
-            let rewritten = greetings.rewrite(Direction::ToClient, reply);
-            assert_eq!(rewritten, op_msg(id, response_to, flags, &presented()));
+            let reply = op_msg(id, response_to, flags, &hello_reply());
+            let rewritten = rewriter.rewrite(Direction::ToClient, reply);
+            assert_eq!(rewritten, op_msg(id, response_to, flags, &mongos_reply()));
         }
-        let reply = op_msg(14, 13, 0, &greeting());
-        assert_eq!(greetings.rewrite(Direction::ToClient, reply.clone()), reply);
+        let reply = op_msg(14, 13, 0, &hello_reply());
+        assert_eq!(rewriter.rewrite(Direction::ToClient, reply.clone()), reply);
     }
 
     #[test]
     fn legacy_hello_is_answered_in_its_own_format() {
-        let mut greetings = Greetings::of(None);
+        let mut rewriter = HelloRewriter::new(None);
         let mut query = vec![0; HEADER + 4];
         query.extend(b"admin.$cmd\0\0\0\0\0\xff\xff\xff\xff");
         doc! { "isMaster": 1 }.to_writer(&mut query).unwrap();
-        greetings.rewrite(Direction::ToServer, finish(query, 1, 0, OP_QUERY, 0));
+        rewriter.rewrite(Direction::ToServer, finish(query, 1, 0, OP_QUERY, 0));
         let reply = |body: &Document| {
             let mut reply = vec![0; REPLY_BODY];
             body.to_writer(&mut reply).unwrap();
             finish(reply, 11, 1, OP_REPLY, 8)
         };
-        let rewritten = greetings.rewrite(Direction::ToClient, reply(&greeting()));
-        assert_eq!(rewritten, reply(&presented()));
+        let rewritten = rewriter.rewrite(Direction::ToClient, reply(&hello_reply()));
+        assert_eq!(rewritten, reply(&mongos_reply()));
     }
 
     #[test]
     fn checksum_of_a_rewritten_reply_is_left_out() {
-        let mut greetings = Greetings::of(None);
-        greetings.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "hello": 1 }));
-        let reply = op_msg(11, 1, CHECKSUM_PRESENT, &greeting());
-        assert_eq!(greetings.rewrite(Direction::ToClient, reply), op_msg(11, 1, 0, &presented()));
+        let mut rewriter = HelloRewriter::new(None);
+        rewriter.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "hello": 1 }));
+        let reply = op_msg(11, 1, CHECKSUM_PRESENT, &hello_reply());
+        assert_eq!(rewriter.rewrite(Direction::ToClient, reply), op_msg(11, 1, 0, &mongos_reply()));
     }
 
     #[test]
     fn service_id_is_for_clients_that_expect_a_balancer() {
         let id = ObjectId::new();
         for balanced in [false, true] {
-            let mut greetings = Greetings::of(Some(id));
+            let mut rewriter = HelloRewriter::new(Some(id));
             let hello = doc! { "hello": 1, "loadBalanced": balanced };
-            greetings.rewrite(Direction::ToServer, op_msg(1, 0, 0, &hello));
-            let reply = greetings.rewrite(Direction::ToClient, op_msg(11, 1, 0, &greeting()));
-            let mut expected = presented();
+            rewriter.rewrite(Direction::ToServer, op_msg(1, 0, 0, &hello));
+            let reply = rewriter.rewrite(Direction::ToClient, op_msg(11, 1, 0, &hello_reply()));
+            let mut expected = mongos_reply();
             if balanced {
                 expected.extend(doc! { "serviceId": id });
             }
@@ -335,14 +342,25 @@ mod tests {
     }
 
     #[test]
+    fn reply_without_a_body_passes_unchanged() {
+        let mut rewriter = HelloRewriter::new(None);
+        rewriter.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "hello": 1 }));
+        let mut bare = Vec::new();
+        for number in [HEADER as i32, 11, 1, OP_MSG] {
+            bare.extend(number.to_le_bytes());
+        }
+        assert_eq!(rewriter.rewrite(Direction::ToClient, bare.clone()), bare);
+    }
+
+    #[test]
     fn failed_hello_and_other_protocols_pass_unchanged() {
-        let mut greetings = Greetings::of(None);
-        greetings.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "hello": 1 }));
+        let mut rewriter = HelloRewriter::new(None);
+        rewriter.rewrite(Direction::ToServer, op_msg(1, 0, 0, &doc! { "hello": 1 }));
         let refusal = op_msg(11, 1, 0, &doc! { "ok": 0.0, "hosts": [] });
-        assert_eq!(greetings.rewrite(Direction::ToClient, refusal.clone()), refusal);
+        assert_eq!(rewriter.rewrite(Direction::ToClient, refusal.clone()), refusal);
         for direction in [Direction::ToServer, Direction::ToClient] {
             let bytes = vec![0x16; 100_000];
-            assert_eq!(greetings.rewrite(direction, bytes.clone()), bytes);
+            assert_eq!(rewriter.rewrite(direction, bytes.clone()), bytes);
         }
     }
 }
