@@ -5,12 +5,12 @@ use std::time::Duration;
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
-use testbed::shared_standalone;
+use testbed::{eventually, shared_standalone};
 
 use super::{all, bucket, chunks, files, standalone, upload};
 use crate::api::{block_on, on_both_apis};
 use crate::files::Files;
-use crate::observed::{eventually, held_once, turn_for_faults};
+use crate::observed::{held_once, turn_for_faults};
 
 on_both_apis! {
     first_upload_creates_the_indexes
