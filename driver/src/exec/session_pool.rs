@@ -177,23 +177,20 @@ impl Drop for Unanswered {
 /// The idle server sessions of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionPool {
-    /// The most recently used session is at the front.
+    /// The session that returned last is at the front.
     idle: Arc<Mutex<VecDeque<ServerSession>>>,
 }
 
 impl SessionPool {
-    /// Takes the most recently used session, or a new one if that is about to expire.
+    /// Takes the session that returned last and is not about to expire, or a new one.
     ///
     /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {
         let mut idle = self.idle();
-        if let Some(session) = idle.pop_front() {
+        while let Some(session) = idle.pop_front() {
             if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
                 return session;
             }
-            // The most recent session is stale, so all others are. Under the same lock, because
-            // fresh ones may return at any time.
-            idle.clear();
         }
         drop(idle);
         ServerSession::new()
@@ -320,7 +317,20 @@ mod tests {
         assert!(pool.idle().is_empty());
     }
 
-    /// At the front, it would make all other sessions look stale.
+    /// A session that was held for a while can precede sessions that were used later.
+    #[test]
+    fn fresh_session_behind_a_stale_one_is_kept() {
+        let pool = SessionPool::default();
+        let (mut held, fresh) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let id = fresh.id();
+        pool.give(fresh, HALF_AN_HOUR);
+        held.last_use = held.last_use.checked_sub(Duration::from_secs(20 * 60)).unwrap();
+        pool.give(held, HALF_AN_HOUR);
+        let shorter = Some(Duration::from_secs(20 * 60));
+        assert_eq!(pool.take(shorter).id(), id, "only the first one is stale");
+    }
+
+    /// It would be taken next.
     #[test]
     fn session_held_too_long_does_not_precede_fresh_ones() {
         let pool = SessionPool::default();
