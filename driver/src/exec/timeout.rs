@@ -47,9 +47,9 @@ impl Timeout {
     /// The longer of two timeouts. Unset if one of them is unset.
     pub(crate) fn longer(self, other: Timeout) -> Timeout {
         match (self, other) {
+            (Timeout::Unset, _) | (_, Timeout::Unset) => Timeout::Unset,
+            (Timeout::Infinite, _) | (_, Timeout::Infinite) => Timeout::Infinite,
             (Timeout::Limit(one), Timeout::Limit(other)) => Timeout::Limit(one.max(other)),
-            (Timeout::Limit(_), other) => other,
-            (this, _) => this,
         }
     }
 
@@ -221,6 +221,20 @@ mod tests {
         assert!(Timeout::Infinite.begin().is_of_timeout());
         assert!(Timeout::Infinite.begin().instant().is_none());
         assert!(!Timeout::Unset.begin().is_of_timeout());
+    }
+
+    #[test]
+    fn longer_timeout_does_not_depend_on_the_order() {
+        let (short, long) = (Timeout::Limit(SECOND), Timeout::Limit(2 * SECOND));
+        for (one, other, longer) in [
+            (short, long, long),
+            (short, Timeout::Infinite, Timeout::Infinite),
+            (short, Timeout::Unset, Timeout::Unset),
+            (Timeout::Infinite, Timeout::Unset, Timeout::Unset),
+        ] {
+            assert_eq!(one.longer(other), longer, "{one:?}, {other:?}");
+            assert_eq!(other.longer(one), longer, "{other:?}, {one:?}");
+        }
     }
 
     #[test]
