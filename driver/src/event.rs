@@ -148,8 +148,8 @@ impl<T: Send + 'static> EventHandler<T> {
     }
 }
 
-/// Runs code of the user, a handler or a waker, and swallows its panic.
-fn contain(code: impl FnOnce()) {
+/// Runs code of the user, such as a handler or a waker, and swallows its panic.
+pub(crate) fn contain(code: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
         // The payload may panic when it is dropped. The payload of that second panic is leaked.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {

@@ -2,17 +2,21 @@
 //!
 //! A few workers per client run the pieces. So any number of dropped handles needs few tasks, or in
 //! the blocking API few threads, and a piece that waits for a server does not hold up all others.
-//! Each piece has its own time limit. Their number is not limited: one piece per dropped handle.
+//! Each piece has its own time limit, and a panic ends only its piece. Their number is not limited:
+//! one piece per dropped handle.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use toro::Event;
 
 use super::Core;
 use crate::deadline::Deadline;
+use crate::event::contain;
 
 /// The maximum number of workers.
 const WORKERS: usize = 4;
@@ -88,7 +92,7 @@ struct Worker {
 impl Worker {
     async fn run(mut self) {
         while let Some(work) = self.next() {
-            work.await;
+            run(work).await;
             // If threads start requests automatically, this thread has started one. Nothing else
             // ends it.
             if let Some(threads) = &self.core.threads {
@@ -111,6 +115,16 @@ impl Worker {
         }
         next
     }
+}
+
+/// Runs `work`. A panic ends only this piece, so that the worker continues with the next one.
+async fn run(mut work: Work) {
+    poll_fn(|cx| {
+        let mut polled = Poll::Ready(());
+        contain(|| polled = work.as_mut().poll(cx));
+        polled
+    })
+    .await;
 }
 
 impl Drop for Worker {
@@ -152,6 +166,36 @@ mod tests {
             core.runtime.timeout(limit, second.wait()).await.expect("the second piece runs");
             core.runtime.timeout(limit, flush_cleanups(&core)).await.expect("all pieces end");
         });
+    }
+
+    /// Each worker gets a piece that panics, before the last piece is queued.
+    fn check_panics(runtime: Runtime) {
+        let core = Core::open(ClientOptions::default(), runtime).unwrap();
+        let (all_queued, last) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        for _ in 0..WORKERS {
+            let all_queued = Arc::clone(&all_queued);
+            clean_up(&core, async move {
+                all_queued.wait().await;
+                panic!("a panic of the test");
+            });
+        }
+        let sets = Arc::clone(&last);
+        clean_up(&core, async move { sets.set() });
+        all_queued.set();
+        block_on(async {
+            let limit = Deadline::after(Duration::from_secs(30));
+            core.runtime.timeout(limit, last.wait()).await.expect("the last piece runs");
+            core.runtime.timeout(limit, flush_cleanups(&core)).await.expect("all pieces end");
+        });
+    }
+
+    #[test]
+    fn panic_of_a_piece_ends_only_this_piece() {
+        let tokio = tokio::runtime::Runtime::new().unwrap();
+        let entered = tokio.enter();
+        check_panics(Runtime::current().unwrap());
+        drop(entered);
+        check_panics(Runtime::blocking().unwrap());
     }
 
     #[test]
