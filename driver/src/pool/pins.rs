@@ -140,7 +140,8 @@ impl PinnedConnection {
         deadline: Deadline,
     ) -> Result<Option<Lease>, CheckOutError> {
         let mut turn = take_turn(&self.slot, pool, deadline).await?;
-        let connection = turn.take_if(|other| self.is(other)).and_then(|pinned| fit(pinned, pool));
+        // A connection that cannot be used stays here, and keeps its place in the pool.
+        let connection = turn.take_if(|pinned| self.is(pinned) && is_fit(pinned, pool));
         Ok(connection.map(|connection| Lease {
             connection: Some(connection),
             return_to: match &self.counted {
@@ -250,17 +251,23 @@ fn drain(connection: PooledConnection, return_to: ReturnTo) {
 
 /// Returns a pinned connection that can take the next operation; otherwise the pool drains or
 /// closes it.
+fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection> {
+    is_fit(&mut connection, pool).then_some(connection)
+}
+
+/// Whether a pinned connection can take the next operation.
 ///
 /// Requests can be long, and servers close connections when they step down. A check of the socket,
 /// which neither waits nor consumes, avoids an error of the operation.
-fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection> {
-    if connection.is_idle() && !pool.is_stale(connection.generation()) {
-        if connection.is_quiet() {
-            return Some(connection);
-        }
+fn is_fit(connection: &mut PooledConnection, pool: &Pool) -> bool {
+    if !connection.is_idle() || pool.is_stale(connection.generation()) {
+        return false;
+    }
+    let is_quiet = connection.is_quiet();
+    if !is_quiet {
         connection.condemn();
     }
-    None
+    is_quiet
 }
 
 // ---- threads

@@ -56,6 +56,7 @@ fn cursor_whose_connection_was_closed_ends<F: Api>() {
     assert!(error.is_network(), "{error:?}");
     assert!(observed.sent("getMore").is_empty(), "the loss is known before the command is sent");
     assert!(!cursor.has_next() && F::next(&mut cursor).is_none());
+    assert_eq!(observed.connections(), (1, 0), "the cursor keeps its place in the pool");
     assert_eq!(F::end(collection.count_documents(doc! {})).unwrap(), 10);
     drop(cursor);
     eventually("its connection is given up", || observed.connections() == (2, 1));
