@@ -29,7 +29,6 @@ pub struct Server {
 /// A deployment for server selection.
 pub struct Deployment {
     description: TopologyDescription,
-    heartbeat_freq: Duration,
     local_threshold: Duration,
 }
 
@@ -69,8 +68,7 @@ impl Deployment {
             })
             .collect::<Result<_>>()?;
         Ok(Deployment {
-            description: inner::deployment(topology_type, servers),
-            heartbeat_freq,
+            description: inner::deployment(topology_type, servers, heartbeat_freq),
             local_threshold,
         })
     }
@@ -84,8 +82,7 @@ impl Deployment {
         preference: &ReadPreference,
         deprioritized: &[ServerAddress],
     ) -> Result<Vec<String>> {
-        let found =
-            inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        let found = inner::suitable(&self.description, preference, deprioritized)?;
         Ok(self.names(&found))
     }
 
@@ -98,8 +95,7 @@ impl Deployment {
         preference: &ReadPreference,
         deprioritized: &[ServerAddress],
     ) -> Result<Vec<String>> {
-        let found =
-            inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        let found = inner::suitable(&self.description, preference, deprioritized)?;
         Ok(self.names(&inner::in_window(&self.description, found, self.local_threshold)))
     }
 
@@ -116,7 +112,7 @@ impl Deployment {
     ) -> Result<BTreeMap<String, u32>> {
         // Every run makes the same random choices, because only their distribution is tested.
         fastrand::seed(7);
-        let found = inner::suitable(&self.description, preference, &[], self.heartbeat_freq)?;
+        let found = inner::suitable(&self.description, preference, &[])?;
         let window = inner::in_window(&self.description, found, self.local_threshold);
         let mut chosen = BTreeMap::new();
         for _ in 0..iterations {

@@ -62,6 +62,8 @@ pub struct TopologyDescription {
     pub(crate) logical_session_timeout: Option<Duration>,
     /// A standalone is only valid as the single seed.
     pub(crate) single_seed: bool,
+    /// The client's interval of checks, which counts towards the staleness of a secondary.
+    pub(crate) heartbeat_freq: Duration,
 }
 
 impl TopologyDescription {
@@ -70,6 +72,7 @@ impl TopologyDescription {
         topology_type: TopologyType,
         seeds: &[ServerAddress],
         set_name: Option<String>,
+        heartbeat_freq: Duration,
     ) -> Self {
         let mut servers: Vec<Arc<ServerDescription>> = Vec::with_capacity(seeds.len());
         for seed in seeds {
@@ -87,19 +90,21 @@ impl TopologyDescription {
             left_out: Vec::new(),
             compatibility_error: None,
             logical_session_timeout: None,
+            heartbeat_freq,
         }
     }
 
     /// The description of a deployment without monitoring.
     pub(crate) fn empty() -> Self {
-        Self::initial(TopologyType::Unknown, &[], None)
+        Self::initial(TopologyType::Unknown, &[], None, Duration::MAX)
     }
 
     /// A deployment of this type with these servers, none of them from a reply.
     #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn of(topology_type: TopologyType, servers: Vec<ServerDescription>) -> Self {
         let servers = servers.into_iter().map(Arc::new).collect();
-        TopologyDescription { servers, ..Self::initial(topology_type, &[], None) }
+        let heartbeat_freq = Duration::from_secs(10);
+        TopologyDescription { servers, ..Self::initial(topology_type, &[], None, heartbeat_freq) }
     }
 
     /// The type of the deployment.

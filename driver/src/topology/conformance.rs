@@ -43,8 +43,9 @@ pub(crate) fn server(facts: Facts) -> ServerDescription {
 pub(crate) fn deployment(
     topology_type: TopologyType,
     servers: Vec<ServerDescription>,
+    heartbeat_freq: Duration,
 ) -> TopologyDescription {
-    TopologyDescription::of(topology_type, servers)
+    TopologyDescription { heartbeat_freq, ..TopologyDescription::of(topology_type, servers) }
 }
 
 /// The suitable servers for `preference`, after the checks of every operation.
@@ -52,12 +53,11 @@ pub(crate) fn suitable(
     description: &TopologyDescription,
     preference: &ReadPreference,
     deprioritized: &[ServerAddress],
-    heartbeat_freq: Duration,
 ) -> Result<Vec<usize>> {
     if description.topology_type().is_replica_set() {
-        preference.validate(heartbeat_freq)?;
+        preference.validate(description.heartbeat_freq)?;
     }
-    Ok(selection::suitable(description, &preference.clone().into(), deprioritized, heartbeat_freq))
+    Ok(selection::suitable(description, &preference.clone().into(), deprioritized))
 }
 
 /// A deployment without monitors.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::checks::CheckNumber;
 use super::failure::{self, Shutdown, Verdict};
 use super::publisher::Publisher;
-use super::selection::{Criteria, Limits};
+use super::selection::Criteria;
 use super::server::{Selected, Server};
 use super::snapshot::Topology;
 #[cfg(feature = "dns")]
@@ -41,7 +41,7 @@ use crate::types::{PoolMetrics, TopologyVersion};
 pub(crate) struct Deployment {
     nest: Nest<Topology>,
     establisher: Establisher,
-    limits: Limits,
+    local_threshold: Duration,
     itself: Weak<Deployment>,
     publisher: Arc<Publisher>,
     watched: Watched,
@@ -72,24 +72,25 @@ impl Deployment {
         runtime: Runtime,
         watched: Watched,
     ) -> Result<Arc<Self>> {
-        let limits = Limits {
-            local_threshold: options.local_threshold(),
-            heartbeat_freq: options.heartbeat_freq(),
-        };
+        let local_threshold = options.local_threshold();
         let seeds = options.seeds();
         let topology_type = initial_type(&options);
-        let description =
-            TopologyDescription::initial(topology_type, &seeds, options.repl_set_name.clone());
+        let description = TopologyDescription::initial(
+            topology_type,
+            &seeds,
+            options.repl_set_name.clone(),
+            options.heartbeat_freq(),
+        );
         let publisher = Publisher::new(options.sdam_event_handler.clone());
         let establisher = Establisher::new(options, runtime)?;
         let deployment = Arc::new_cyclic(|itself| Deployment {
             nest: Nest::new(Topology::new(
                 Arc::new(TopologyDescription::empty()),
                 Vec::new(),
-                limits,
+                local_threshold,
             )),
             establisher,
-            limits,
+            local_threshold,
             itself: itself.clone(),
             publisher,
             watched,

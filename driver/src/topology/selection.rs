@@ -7,8 +7,7 @@
 
 use std::time::Duration;
 
-use crate::description::ServerDescription;
-use crate::description::{TopologyDescription, TopologyType};
+use crate::description::{ServerDescription, TopologyDescription, TopologyType};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
 use crate::types::ServerType;
 use crate::wire_version;
@@ -52,21 +51,9 @@ impl<'a> From<&'a SelectionCriteria> for Criteria<'a> {
     }
 }
 
-/// The options of the client for server selection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The latency window.
-    pub(crate) local_threshold: Duration,
-    /// The interval of checks, which counts towards the staleness of a secondary.
-    pub(crate) heartbeat_freq: Duration,
-}
-
 impl TopologyDescription {
-    /// The interval of checks of a client that sets none.
-    const HEARTBEAT_FREQ: Duration = Duration::from_secs(10);
-
-    /// Whether a server is known that suits `selection_criteria`, or is the primary if there are
-    /// none.
+    /// Whether a server is known that suits `selection_criteria`. Without criteria, whether the
+    /// primary is known.
     ///
     /// # Examples
     /// ```no_run
@@ -81,7 +68,7 @@ impl TopologyDescription {
     /// ```
     pub fn has_readable_server(&self, selection_criteria: Option<SelectionCriteria>) -> bool {
         let criteria = selection_criteria.unwrap_or(ReadPreference::Primary.into());
-        !suitable(self, &criteria, &[], Self::HEARTBEAT_FREQ).is_empty()
+        !suitable(self, &criteria, &[]).is_empty()
     }
 
     /// Whether a server is known that takes writes.
@@ -96,7 +83,7 @@ impl TopologyDescription {
     /// ```
     pub fn has_writable_server(&self) -> bool {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
-        let suitable = suitable(self, &primary, &[], Self::HEARTBEAT_FREQ);
+        let suitable = suitable(self, &primary, &[]);
         let takes_writes = |i: &usize| {
             use ServerType::{LoadBalancer, Mongos, RsPrimary, Standalone};
             let server_type = self.servers[*i].server_type();
@@ -112,10 +99,10 @@ pub(crate) fn select(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
     deprioritized: &[ServerAddress],
-    limits: Limits,
+    local_threshold: Duration,
 ) -> Vec<usize> {
-    let suitable = suitable(description, criteria, deprioritized, limits.heartbeat_freq);
-    in_latency_window(description, suitable, limits.local_threshold)
+    let suitable = suitable(description, criteria, deprioritized);
+    in_latency_window(description, suitable, local_threshold)
 }
 
 /// The servers that match `criteria`, with any latency. Servers at `deprioritized` are included
@@ -124,7 +111,6 @@ pub(crate) fn suitable(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
     deprioritized: &[ServerAddress],
-    heartbeat_freq: Duration,
 ) -> Vec<usize> {
     let all: Vec<usize> = (0..description.servers.len()).collect();
     if !deprioritized.is_empty() {
@@ -133,12 +119,12 @@ pub(crate) fn suitable(
             .copied()
             .filter(|&i| !deprioritized.contains(&description.servers[i].address))
             .collect();
-        let found = by_criteria(description, criteria, preferred, heartbeat_freq);
+        let found = by_criteria(description, criteria, preferred);
         if !found.is_empty() {
             return found;
         }
     }
-    by_criteria(description, criteria, all, heartbeat_freq)
+    by_criteria(description, criteria, all)
 }
 
 /// The `candidates` whose average round-trip time is within `threshold` of the lowest.
@@ -173,11 +159,10 @@ fn by_criteria(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
     candidates: Vec<usize>,
-    heartbeat_freq: Duration,
 ) -> Vec<usize> {
     match criteria {
         SelectionCriteria::ReadPreference(preference) => {
-            by_read_preference(description, preference, candidates, heartbeat_freq)
+            by_read_preference(description, preference, candidates)
         }
         SelectionCriteria::Predicate(predicate) => {
             let fits = |i: &usize| {
@@ -193,7 +178,6 @@ fn by_read_preference(
     description: &TopologyDescription,
     preference: &ReadPreference,
     candidates: Vec<usize>,
-    heartbeat_freq: Duration,
 ) -> Vec<usize> {
     let of_type = |wanted: &[ServerType]| -> Vec<usize> {
         let fits = |i: &usize| wanted.contains(&description.servers[*i].server_type);
@@ -209,12 +193,7 @@ fn by_read_preference(
         TopologyType::Sharded => of_type(&[ServerType::Mongos]),
         TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => {
             let eligible = |candidates: Vec<usize>| {
-                let fresh = fresh_enough(
-                    description,
-                    candidates,
-                    preference.max_staleness(),
-                    heartbeat_freq,
-                );
+                let fresh = fresh_enough(description, candidates, preference.max_staleness());
                 first_matching_tags(description, fresh, preference.tag_sets())
             };
             let primary = || of_type(&[ServerType::RsPrimary]);
@@ -242,15 +221,14 @@ fn fresh_enough(
     description: &TopologyDescription,
     candidates: Vec<usize>,
     limit: Option<Duration>,
-    heartbeat_freq: Duration,
 ) -> Vec<usize> {
     let Some(limit) = limit else { return candidates };
-    let limit = millis(limit);
+    let (limit, check_interval) = (millis(limit), millis(description.heartbeat_freq));
     let fresh = |i: &usize| {
         let server = &description.servers[*i];
         server.server_type != ServerType::RsSecondary
             || staleness(description, server)
-                .is_some_and(|lag| lag.saturating_add(millis(heartbeat_freq)) <= limit)
+                .is_some_and(|lag| lag.saturating_add(check_interval) <= limit)
     };
     candidates.into_iter().filter(fresh).collect()
 }
@@ -325,9 +303,40 @@ mod tests {
         let address = ServerAddress::parse("a:1").unwrap();
         let server =
             ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now());
-        let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server]);
-        let found = suitable(&description, &preference.into(), &[], Duration::MAX);
+        let description = TopologyDescription {
+            heartbeat_freq: Duration::MAX,
+            ..TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server])
+        };
+        let found = suitable(&description, &preference.into(), &[]);
         assert_eq!(found, [0], "fresh enough for any limit");
+    }
+
+    /// A lag of 90 s, and one interval between two checks.
+    #[test]
+    fn has_readable_server_respects_the_heartbeat_frequency() {
+        let secondary = |address: &str, written: i64| {
+            let hello = HelloReply {
+                set_name: Some("rs".into()),
+                secondary: true,
+                last_write_date: Some(bson::DateTime::from_millis(written)),
+                tags: [("written".to_owned(), written.to_string())].into(),
+                ..HelloReply::default()
+            };
+            let address = ServerAddress::parse(address).unwrap();
+            ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now())
+        };
+        let servers = vec![secondary("fresh:1", 90_000), secondary("late:1", 0)];
+        let mut description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, servers);
+        let options = ReadPreferenceOptions::builder()
+            .max_staleness(Duration::from_secs(110))
+            .tag_sets(vec![[("written".to_owned(), "0".to_owned())].into()])
+            .build();
+        let preference = ReadPreference::secondary(options);
+        for (seconds, found) in [(10, true), (20, true), (21, false), (60, false)] {
+            description.heartbeat_freq = Duration::from_secs(seconds);
+            let criteria = Some(preference.clone().into());
+            assert_eq!(description.has_readable_server(criteria), found, "{seconds} s");
+        }
     }
 
     /// Specification "CRUD", section "Read preferences and server selection".

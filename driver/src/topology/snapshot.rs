@@ -4,8 +4,9 @@
 //! Selection without tags, staleness or deprioritized servers only reads a precomputed list.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::selection::{self, Criteria, Limits};
+use super::selection::{self, Criteria};
 use super::server::{Selected, Server};
 use crate::description::TopologyDescription;
 use crate::error::Result;
@@ -19,7 +20,7 @@ pub(crate) struct Topology {
     servers: Vec<Arc<Server>>,
     /// The servers within the latency window, for each mode without options.
     windows: [Vec<usize>; MODES],
-    limits: Limits,
+    local_threshold: Duration,
 }
 
 const MODES: usize = 5;
@@ -40,10 +41,10 @@ impl Topology {
     pub(super) fn new(
         description: Arc<TopologyDescription>,
         servers: Vec<Arc<Server>>,
-        limits: Limits,
+        local_threshold: Duration,
     ) -> Self {
         let window = |preference: ReadPreference| {
-            selection::select(&description, &preference.into(), &[], limits)
+            selection::select(&description, &preference.into(), &[], local_threshold)
         };
         let windows = [
             window(ReadPreference::Primary),
@@ -52,7 +53,7 @@ impl Topology {
             window(ReadPreference::SecondaryPreferred { options: None }),
             window(ReadPreference::Nearest { options: None }),
         ];
-        Topology { description, servers, windows, limits }
+        Topology { description, servers, windows, local_threshold }
     }
 
     pub(crate) fn description(&self) -> &Arc<TopologyDescription> {
@@ -97,7 +98,7 @@ impl Topology {
         let plain = match criteria {
             SelectionCriteria::ReadPreference(preference) => {
                 if self.description.topology_type().is_replica_set() {
-                    preference.validate(self.limits.heartbeat_freq)?;
+                    preference.validate(self.description.heartbeat_freq)?;
                 }
                 (deprioritized.is_empty() && preference.options().is_none())
                     .then(|| mode(preference))
@@ -108,8 +109,12 @@ impl Topology {
         let chosen = match plain {
             Some(mode) => selection::less_busy(&self.windows[mode], busy),
             None => {
-                let window =
-                    selection::select(&self.description, criteria, deprioritized, self.limits);
+                let window = selection::select(
+                    &self.description,
+                    criteria,
+                    deprioritized,
+                    self.local_threshold,
+                );
                 selection::less_busy(&window, busy)
             }
         };
@@ -121,8 +126,13 @@ impl Topology {
 
     /// Whether this server is suitable for `criteria`.
     pub(super) fn selects(&self, server: &Server, criteria: Criteria<'_>) -> bool {
-        selection::select(&self.description, criteria.under(&self.description), &[], self.limits)
-            .into_iter()
-            .any(|i| std::ptr::eq(&*self.servers[i], server))
+        selection::select(
+            &self.description,
+            criteria.under(&self.description),
+            &[],
+            self.local_threshold,
+        )
+        .into_iter()
+        .any(|i| std::ptr::eq(&*self.servers[i], server))
     }
 }

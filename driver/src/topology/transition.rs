@@ -181,7 +181,7 @@ fn description_changed(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::description::{RoundTrip, TopologyType};
@@ -227,7 +227,12 @@ mod tests {
     /// The set after each of `news`.
     fn set(news: impl IntoIterator<Item = ServerDescription>) -> Arc<TopologyDescription> {
         let seeds = ["a", "b", "c"].map(address);
-        let initial = TopologyDescription::initial(TopologyType::ReplicaSetNoPrimary, &seeds, None);
+        let initial = TopologyDescription::initial(
+            TopologyType::ReplicaSetNoPrimary,
+            &seeds,
+            None,
+            Duration::from_secs(10),
+        );
         news.into_iter().fold(Arc::new(initial), |old, news| step(&old, news).description)
     }
 

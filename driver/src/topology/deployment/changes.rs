@@ -130,7 +130,8 @@ impl Deployment {
         if let Some((server, PoolChange::Ready)) = &pool {
             pool_update = Some(server.pool().ready());
         }
-        let replaced = update.replace(Topology::new(description, servers.clone(), self.limits));
+        let replaced =
+            update.replace(Topology::new(description, servers.clone(), self.local_threshold));
         if let Some((server, PoolChange::Clear(cause, interrupt))) = &pool {
             pool_update = Some(server.pool().clear(cause, *interrupt));
         }
