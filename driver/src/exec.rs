@@ -178,10 +178,10 @@ impl ClientInner {
     /// # Errors
     /// The client cannot be used after a fork.
     fn survived_fork(&self) -> Result<()> {
-        match self.born.is_current() {
-            true => Ok(()),
-            false => self.fork_successor().as_ref().map_err(Error::clone)?.survived_fork(),
+        if self.born.is_current() {
+            return Ok(());
         }
+        self.fork_successor().as_ref().map_err(Error::clone)?.survived_fork()
     }
 }
 
@@ -397,10 +397,12 @@ impl<'c> Execution<'c, '_> {
     {
         let core = self.core;
         let sharded = core.deployment.description().topology_type() == TopologyType::Sharded;
-        let retargets = match core.options.enable_overload_retargeting() {
-            _ if sharded => Retargets::Always,
-            true => Retargets::WhenOverloaded,
-            false => Retargets::Never,
+        let retargets = if sharded {
+            Retargets::Always
+        } else if core.options.enable_overload_retargeting() {
+            Retargets::WhenOverloaded
+        } else {
+            Retargets::Never
         };
         let latest = failure.error.clone();
         let (deprioritized, backoff) = match self.retries.decide(failure, retargets) {

@@ -129,9 +129,10 @@ impl Runtime {
     /// Runs `work`, which may use connections of the client, in the background, until it is done or
     /// aborted. On a thread of a blocking client it cannot be aborted.
     pub(crate) fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        match self.blocking {
-            false => self.background.spawn(work).abort_handle(),
-            true => self.background.spawn_blocking(move || block_on(work)).abort_handle(),
+        if self.blocking {
+            self.background.spawn_blocking(move || block_on(work)).abort_handle()
+        } else {
+            self.background.spawn(work).abort_handle()
         }
     }
 
@@ -162,9 +163,10 @@ impl Runtime {
     /// Runs `work`, which uses the client's connections, without waiting for it: in the background,
     /// or for a blocking client on a thread that may block.
     pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
-        match self.blocking {
-            false => drop(self.background.spawn(work)),
-            true => drop(self.background.spawn_blocking(move || block_on(work))),
+        if self.blocking {
+            drop(self.background.spawn_blocking(move || block_on(work)));
+        } else {
+            drop(self.background.spawn(work));
         }
     }
 

@@ -103,10 +103,12 @@ fn exchange(
         let (acknowledged, deadline) = (execution.acknowledged, execution.deadline);
         let monitor = CommandMonitor::begin(core, connection);
         let flight = execution.session.begin(connection);
-        let sent = match acknowledged {
-            _ if streams => flight.connection.receive_next(&core.runtime, deadline).await,
-            true => flight.connection.round_trip(&core.runtime, deadline).await,
-            false => flight.connection.send(&core.runtime, deadline).await,
+        let sent = if streams {
+            flight.connection.receive_next(&core.runtime, deadline).await
+        } else if acknowledged {
+            flight.connection.round_trip(&core.runtime, deadline).await
+        } else {
+            flight.connection.send(&core.runtime, deadline).await
         };
         flight.ended(&sent);
         if let Err(error) = sent {
@@ -115,8 +117,8 @@ fn exchange(
             }
             return Err(Failure::after(broken(execution, selected, connection, error)));
         }
-        let header = match acknowledged {
-            true => match read(&mut execution.session, operation.meta().access, connection) {
+        let header = if acknowledged {
+            match read(&mut execution.session, operation.meta().access, connection) {
                 Ok(header) => header,
                 Err(error) => {
                     if let Some(monitor) = monitor {
@@ -124,8 +126,9 @@ fn exchange(
                     }
                     return Err(Failure::after(error));
                 }
-            },
-            false => ReplyHeader::unacknowledged(),
+            }
+        } else {
+            ReplyHeader::unacknowledged()
         };
         if let Some(monitor) = monitor {
             monitor.answered(&header, connection.reply().ok().filter(|_| acknowledged));
@@ -246,15 +249,13 @@ fn complaint(
         return Err(Error::invalid_response("it has no ok"));
     }
     let complaints = operation.meta().complaints;
-    let reported = match header.is_ok() {
-        false => Some(failure::of_command(header, reply)),
-        true if complaints == Complaints::Unread => {
-            failure::of_write_concern(header, reply).ok().flatten()
-        }
-        true => {
-            header.check()?;
-            failure::of_write_concern(header, reply)?
-        }
+    let reported = if !header.is_ok() {
+        Some(failure::of_command(header, reply))
+    } else if complaints == Complaints::Unread {
+        failure::of_write_concern(header, reply).ok().flatten()
+    } else {
+        header.check()?;
+        failure::of_write_concern(header, reply)?
     };
     // The error affects the server description and the retry, whether or not the caller gets it.
     if let Some(mut error) = reported.map(|error| error.at(selected.address())) {

@@ -101,10 +101,12 @@ impl CommandMonitor {
     /// The server has replied. An unacknowledged write counts as succeeded once it was sent.
     pub(super) fn answered(mut self, header: &ReplyHeader, reply: Option<&RawDocument>) {
         let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
-        match header.is_ok() {
-            true if self.secret => self.succeeded(Document::new()),
-            true => self.succeeded(decode::document(reply).unwrap_or_default()),
-            false => self.end(&failure::of_command(header, reply)),
+        if !header.is_ok() {
+            self.end(&failure::of_command(header, reply));
+        } else if self.secret {
+            self.succeeded(Document::new());
+        } else {
+            self.succeeded(decode::document(reply).unwrap_or_default());
         }
     }
 

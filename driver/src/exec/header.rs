@@ -51,9 +51,8 @@ impl ReplyHeader {
             start: (bytes.as_ptr().addr() - base) as u32,
             len: bytes.len() as u32,
         };
-        let text = |element: &Element<'_>| match element.is(ElementType::String) {
-            true => span(element.bytes()),
-            false => Span::default(),
+        let text = |element: &Element<'_>| {
+            if element.is(ElementType::String) { span(element.bytes()) } else { Span::default() }
         };
         let misfit = Cell::new(None);
         let odd = |name: &'static str| misfit.set(misfit.get().or(Some(name)));

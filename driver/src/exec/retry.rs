@@ -189,9 +189,10 @@ impl RetryState {
         if overloaded && self.failed >= self.most_when_overloaded {
             return false;
         }
-        match self.deadline.is_of_timeout() {
-            true => !self.deadline.is_over(),
-            false => overloaded || self.failed == 0,
+        if self.deadline.is_of_timeout() {
+            !self.deadline.is_over()
+        } else {
+            overloaded || self.failed == 0
         }
     }
 }
@@ -316,13 +317,14 @@ fn in_time(error: Error, previous_error: Option<Error>) -> Error {
         _ if error.is_timeout() && !error.is_network() => return error,
         _ => error.clone(),
     };
-    let message = match cause.is_timeout() {
-        true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
-        false => format!(
+    let message = if cause.is_timeout() {
+        "the operation did not end within its timeout (timeoutMS)".to_owned()
+    } else {
+        format!(
             "the operation did not end within its timeout (timeoutMS); an earlier attempt failed: \
              {}",
             cause.without_host()
-        ),
+        )
     };
     let mut timeout = Error::timeout(message);
     error.labels().iter().for_each(|label| timeout.add_label(label));

@@ -111,10 +111,7 @@ impl HelloReply {
                 _ => {}
             }
         }
-        match ok {
-            true => Ok(hello),
-            false => Err(Error::new(ErrorKind::Command(refusal))),
-        }
+        if ok { Ok(hello) } else { Err(Error::new(ErrorKind::Command(refusal))) }
     }
 
     /// The server type of the reply (section "type").

@@ -153,9 +153,10 @@ impl Settings<'_> {
 
     /// The timeout mode of the caller, or the default for the kind of cursor.
     fn timeout_mode(&self) -> CursorTimeoutMode {
-        self.timeout_mode.unwrap_or(match self.is_tailable() {
-            true => CursorTimeoutMode::Iteration,
-            false => CursorTimeoutMode::CursorLifetime,
+        self.timeout_mode.unwrap_or(if self.is_tailable() {
+            CursorTimeoutMode::Iteration
+        } else {
+            CursorTimeoutMode::CursorLifetime
         })
     }
 

@@ -376,9 +376,10 @@ impl ThreadPins {
         let Some(slot) = self.slots.get() else { return };
         let mut slot = slot.borrow_mut();
         end(&mut slot.started);
-        let unpinned = match slot.started.is_empty() {
-            true => (std::mem::take(&mut slot.pinned), std::mem::take(&mut slot.draining)),
-            false => (Vec::new(), Vec::new()),
+        let unpinned = if slot.started.is_empty() {
+            (std::mem::take(&mut slot.pinned), std::mem::take(&mut slot.draining))
+        } else {
+            (Vec::new(), Vec::new())
         };
         // Checking in calls event handlers, which may use the client.
         drop(slot);
@@ -434,9 +435,10 @@ impl ThreadPins {
     }
 
     fn unpin(&self, pool: &Pool) -> Pinned {
-        let slot = match self.auto_start {
-            true => self.slots.get_or_insert_with(RefCell::default).ok(),
-            false => self.slots.get(),
+        let slot = if self.auto_start {
+            self.slots.get_or_insert_with(RefCell::default).ok()
+        } else {
+            self.slots.get()
         };
         let Some(slot) = slot else { return Pinned::NoRequest };
         let mut slot = slot.borrow_mut();

@@ -86,20 +86,18 @@ impl Shared {
             most => most.to_string(),
         };
         let in_use = total - idle - pending;
-        let in_use = match self.establisher().options().load_balanced() {
-            false => format!("in use: {in_use}"),
+        let in_use = if self.establisher().options().load_balanced() {
             // Specification "Load Balancers", section "Connection Tracking".
-            true => {
-                let pinned = |purpose| self.pinned(purpose).load(Ordering::Relaxed);
-                let (cursors, transactions) =
-                    (pinned(PinnedFor::Cursor), pinned(PinnedFor::Transaction));
-                let others = in_use.saturating_sub(cursors + transactions);
-                format!(
-                    "connections in use by cursors: {cursors}, connections in use by \
-                     transactions: {transactions}, connections in use by other operations: \
-                     {others}"
-                )
-            }
+            let pinned = |purpose| self.pinned(purpose).load(Ordering::Relaxed);
+            let (cursors, transactions) =
+                (pinned(PinnedFor::Cursor), pinned(PinnedFor::Transaction));
+            let others = in_use.saturating_sub(cursors + transactions);
+            format!(
+                "connections in use by cursors: {cursors}, connections in use by transactions: \
+                 {transactions}, connections in use by other operations: {others}"
+            )
+        } else {
+            format!("in use: {in_use}")
         };
         format!(
             "maxPoolSize: {most}, {in_use}, idle: {idle}, being opened: {pending}, waiting: \

@@ -314,10 +314,7 @@ impl Monitor {
             .deployment
             .upgrade()
             .is_some_and(|deployment| deployment.lost(&self.server, error));
-        match network && known {
-            true => Next::Again,
-            false => Next::Wait,
-        }
+        if network && known { Next::Again } else { Next::Wait }
     }
 
     /// Whether the server should stream its changes, if it can.

@@ -198,10 +198,8 @@ fn by_read_preference(
             };
             let primary = || of_type(&[ServerType::RsPrimary]);
             let secondaries = || eligible(of_type(&[ServerType::RsSecondary]));
-            let or = |found: Vec<usize>, otherwise: &dyn Fn() -> Vec<usize>| match found.is_empty()
-            {
-                true => otherwise(),
-                false => found,
+            let or = |found: Vec<usize>, otherwise: &dyn Fn() -> Vec<usize>| {
+                if found.is_empty() { otherwise() } else { found }
             };
             match preference {
                 ReadPreference::Primary => primary(),

@@ -102,9 +102,10 @@ impl Transition {
             pool: None,
             events: listener.map_or(Vec::new(), |id| events(id, old, &new)),
             stale_primaries: addresses(stale_primaries),
-            unknown_after_election: match is_election(old, &new) {
-                true => addresses(others),
-                false => Vec::new(),
+            unknown_after_election: if is_election(old, &new) {
+                addresses(others)
+            } else {
+                Vec::new()
             },
             description: new,
         }

@@ -147,10 +147,10 @@ impl TopologyDescription {
 
     /// Section "updateUnknownWithStandalone".
     fn update_unknown_with_standalone(&mut self, news: &ServerDescription) {
-        match self.single_seed {
-            true => self.topology_type = TopologyType::Single,
-            false => self
-                .leave_out(&news.address, "it is a standalone, and more than one host was given"),
+        if self.single_seed {
+            self.topology_type = TopologyType::Single;
+        } else {
+            self.leave_out(&news.address, "it is a standalone, and more than one host was given");
         }
     }
 

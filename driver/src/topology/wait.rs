@@ -40,11 +40,10 @@ pub(super) async fn until_selected(
         asked.ask(&topology, try_once);
         let changed = topology.superseded().wait();
         let waited = async {
-            match try_once {
-                false => changed.await,
-                true => {
-                    either(changed, asked.all_answered()).await;
-                }
+            if try_once {
+                either(changed, asked.all_answered()).await;
+            } else {
+                changed.await;
             }
         };
         let over = deployment.runtime().timeout(deadline, waited).await.is_err();
@@ -55,12 +54,12 @@ pub(super) async fn until_selected(
             return match topology.select(criteria, deprioritized)? {
                 Some(selected) => Ok(selected),
                 None => {
-                    let when = match over {
-                        true if deadline == whole => "within the operation's timeoutMS".to_owned(),
-                        true => {
-                            format!("within serverSelectionTimeoutMS ({} ms)", limit.as_millis())
-                        }
-                        false => "in one more check (serverSelectionTryOnce)".to_owned(),
+                    let when = if !over {
+                        "in one more check (serverSelectionTryOnce)".to_owned()
+                    } else if deadline == whole {
+                        "within the operation's timeoutMS".to_owned()
+                    } else {
+                        format!("within serverSelectionTimeoutMS ({} ms)", limit.as_millis())
                     };
                     Err(none_found(criteria, &topology, &when))
                 }

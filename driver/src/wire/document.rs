@@ -196,9 +196,12 @@ mod tests {
     #[test]
     fn direct_encoding_has_the_limits_of_serde() {
         let nested = |levels: u32, array: bool| {
-            (1..levels).fold(doc! {}, |inner, _| match array {
-                true => doc! { "a": [inner] },
-                false => doc! { "a": inner },
+            (1..levels).fold(doc! {}, |inner, _| {
+                if array {
+                    doc! { "a": [inner] }
+                } else {
+                    doc! { "a": inner }
+                }
             })
         };
         let nul = doc! { "ok": 1, "in": [{ "a\0b": 1 }] };

@@ -43,10 +43,10 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBu
 /// # Errors
 /// Those of [`append`].
 pub(crate) fn checked(document: RawDocumentBuf) -> Result<RawDocumentBuf> {
-    match has_at_most(MAX_DEPTH, document.as_bytes()) {
-        true => Ok(document),
-        false => Err(Error::serialization(too_deep())),
+    if !has_at_most(MAX_DEPTH, document.as_bytes()) {
+        return Err(Error::serialization(too_deep()));
     }
+    Ok(document)
 }
 
 /// The beginning of the names of newtypes whose bytes `bson` takes as a document or an array.

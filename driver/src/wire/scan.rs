@@ -48,10 +48,7 @@ impl<'d> Element<'d> {
     /// The bytes of the value. A string is without its length and terminator; all else is in the
     /// wire format.
     pub(crate) fn bytes(&self) -> &'d [u8] {
-        match self.is(ElementType::String) {
-            true => &self.value[4..self.value.len() - 1],
-            false => self.value,
-        }
+        if self.is(ElementType::String) { &self.value[4..self.value.len() - 1] } else { self.value }
     }
 
     /// The value as an integer. Servers write integers as int32, int64, double or `true`.

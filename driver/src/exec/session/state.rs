@@ -120,13 +120,13 @@ impl SessionState {
     /// # Errors
     /// `InvalidArgument` in a forked child, because the session belongs to the parent.
     pub(crate) fn check_process(&self) -> Result<()> {
-        match self.server.as_ref().is_some_and(|server| !server.is_of_this_process()) {
-            false => Ok(()),
-            true => Err(Error::invalid_argument(
+        if self.server.as_ref().is_some_and(|server| !server.is_of_this_process()) {
+            return Err(Error::invalid_argument(
                 "the session was started before the process forked, and belongs to the parent \
                  process; start a new session in this process",
-            )),
+            ));
         }
+        Ok(())
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {

@@ -49,9 +49,10 @@ impl Operation for BulkWriteCommand<'_> {
         const fn collected(meta: Meta) -> Meta {
             Meta { complaints: Complaints::Collected, ..meta }
         }
-        match self.has_multi {
-            false => const { &collected(Meta::write("bulk_write", "bulkWrite")) },
-            true => const { &collected(Meta::write_once("bulk_write", "bulkWrite")) },
+        if self.has_multi {
+            const { &collected(Meta::write_once("bulk_write", "bulkWrite")) }
+        } else {
+            const { &collected(Meta::write("bulk_write", "bulkWrite")) }
         }
     }
 

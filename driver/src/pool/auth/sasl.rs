@@ -107,10 +107,10 @@ async fn after_first(
         // Servers before 4.4 end the conversation with an empty exchange.
         turn = proceed(channel, credential, turn.conversation, &[]).await?;
     }
-    match turn.done {
-        true => Ok(()),
-        false => Err(Error::authentication("SCRAM: the server did not end the conversation")),
+    if !turn.done {
+        return Err(Error::authentication("SCRAM: the server did not end the conversation"));
     }
+    Ok(())
 }
 
 /// The keys of the password, from the cache or derived on a thread that may block.
@@ -131,12 +131,11 @@ async fn keys(
         let keys = Keys::derive(origin.hash, &origin.password, &origin.salt, origin.iterations);
         (origin, Arc::new(keys))
     };
-    let derived = match channel.runtime.is_blocking() {
-        true => Ok(Some(derive())),
-        false => {
-            let deadline = channel.time.deadline();
-            channel.runtime.timeout(deadline, channel.runtime.spawn_blocking(derive)).await
-        }
+    let derived = if channel.runtime.is_blocking() {
+        Ok(Some(derive()))
+    } else {
+        let deadline = channel.time.deadline();
+        channel.runtime.timeout(deadline, channel.runtime.spawn_blocking(derive)).await
     };
     let (origin, keys) = match derived {
         Ok(Some(derived)) => derived,
@@ -155,10 +154,10 @@ pub(super) async fn plain(channel: &mut Channel<'_>, credential: &Credential) ->
     let password = credential.password.as_deref().unwrap_or_default();
     let payload = format!("\0{}\0{password}", user(credential));
     let turn = start(channel, credential, "PLAIN", payload.as_bytes()).await?;
-    match turn.done {
-        true => Ok(()),
-        false => Err(Error::authentication("PLAIN: the server did not end the conversation")),
+    if !turn.done {
+        return Err(Error::authentication("PLAIN: the server did not end the conversation"));
     }
+    Ok(())
 }
 
 /// The error in a reply, if it has one.

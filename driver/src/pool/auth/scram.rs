@@ -135,12 +135,12 @@ impl ClientFinal {
         let signature = attribute(first, 'v')?;
         let signature =
             BASE64.decode(signature).map_err(|_| broken("the server's signature is not base64"))?;
-        match self.hash.verify(&self.server_key, self.signed.as_bytes(), &signature) {
-            true => Ok(()),
-            false => {
-                Err(broken("the server's signature is wrong: it does not know the user's keys"))
-            }
+        if !self.hash.verify(&self.server_key, self.signed.as_bytes(), &signature) {
+            return Err(broken(
+                "the server's signature is wrong: it does not know the user's keys",
+            ));
         }
+        Ok(())
     }
 }
 

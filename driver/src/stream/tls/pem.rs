@@ -71,10 +71,10 @@ fn certificates(option: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(|e| tls_error(format!("{option} is not a PEM file: {e}")))?;
-    match certificates.is_empty() {
-        true => Err(tls_error(format!("{option} contains no certificate"))),
-        false => Ok(certificates),
+    if certificates.is_empty() {
+        return Err(tls_error(format!("{option} contains no certificate")));
     }
+    Ok(certificates)
 }
 
 /// The base64 text of an encrypted key, if the file contains one.

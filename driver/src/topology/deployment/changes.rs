@@ -30,9 +30,10 @@ impl Deployment {
         round_trip: RoundTrip,
     ) {
         let direct = self.nest.load().description().topology_type() == TopologyType::Single;
-        let pool = match direct || hello.server_type().is_data_bearing() {
-            true => PoolChange::Ready,
-            false => PoolChange::Keep,
+        let pool = if direct || hello.server_type().is_data_bearing() {
+            PoolChange::Ready
+        } else {
+            PoolChange::Keep
         };
         let address = server.address().clone();
         let news = ServerDescription::checked(address, hello, round_trip, Instant::now());
