@@ -156,7 +156,7 @@ fn giving_up_against_check_in() {
             let pool = pool.clone();
             thread::spawn(move || {
                 block_on(async {
-                    let mut ask = Box::pin(pool.ask());
+                    let mut ask = Box::pin(pool.request());
                     std::future::poll_fn(|cx| {
                         let _ = ask.as_mut().poll(cx);
                         std::task::Poll::Ready(())
@@ -183,7 +183,7 @@ fn opening_against_waiting_to_open() {
     for succeeds in [true, false] {
         model(move || {
             let pool = Model::new(limits(2, 1));
-            let Granted::Permit(permit) = block_on(pool.ask()) else { panic!("no permit") };
+            let Granted::Permit(permit) = block_on(pool.request()) else { panic!("no permit") };
             let other = {
                 let pool = pool.clone();
                 thread::spawn(move || drop(block_on(pool.check_out()).unwrap()))
@@ -205,7 +205,7 @@ fn opening_against_waiting_to_open() {
 fn opening_against_clear() {
     model(|| {
         let pool = Model::new(limits(1, 1));
-        let Granted::Permit(permit) = block_on(pool.ask()) else { panic!("no permit") };
+        let Granted::Permit(permit) = block_on(pool.request()) else { panic!("no permit") };
         let clears = {
             let pool = pool.clone();
             thread::spawn(move || {

@@ -189,8 +189,8 @@ impl ClusterClock {
         let Some(order) = order(document).filter(|order| *order > self.cell.order()) else {
             return;
         };
-        let news = ClusterTime { order, document: Stored::new(document) };
-        match news.to_words() {
+        let time = ClusterTime { order, document: Stored::new(document) };
+        match time.to_words() {
             Some(words) => self.cell.raise(&words),
             None => {
                 let mut large = self
@@ -198,8 +198,8 @@ impl ClusterClock {
                     .get_or_init(Mutex::default)
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                if large.as_ref().is_none_or(|large| large.is_before(&news)) {
-                    *large = Some(news);
+                if large.as_ref().is_none_or(|large| large.is_before(&time)) {
+                    *large = Some(time);
                 }
             }
         }

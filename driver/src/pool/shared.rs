@@ -18,7 +18,7 @@ use super::generation::Generation;
 use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledConnection};
 #[cfg(test)]
 use super::state::Counts;
-use super::state::{Limits, Obsolete, Offer, Phase, State, Ticket, Why};
+use super::state::{CloseReason, Limits, Obsolete, Offer, Phase, State, Ticket};
 use super::{CheckOutError, PinnedFor};
 use crate::deadline::Deadline;
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
@@ -128,10 +128,10 @@ impl Shared {
                 idle_too_long,
             },
             Offer::Connect(ticket) => Granted::Permit(Permit::new(ticket, pool)),
-            Offer::ToClose(connections, why) => {
-                let reason = match why {
-                    Why::Idle => ConnectionClosedReason::Idle,
-                    Why::Stale => ConnectionClosedReason::Stale,
+            Offer::ToClose(connections, reason) => {
+                let reason = match reason {
+                    CloseReason::Idle => ConnectionClosedReason::Idle,
+                    CloseReason::Stale => ConnectionClosedReason::Stale,
                 };
                 Granted::ConnectionsToClose(ConnectionsToClose::new(connections, reason, pool))
             }
@@ -214,15 +214,13 @@ impl Shared {
         }
         let in_queue = deadline.within_older(self.establisher.options().wait_queue_timeout());
         loop {
-            let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state.ask(
-                self.now(),
-                waiters,
-                &|offer| self.wrap(offer),
-            ) {
+            let request = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state
+                .request(self.now(), waiters, &|offer| self.wrap(offer))
+            {
                 Some(offer) => Take::Ready(self.wrap(offer)),
                 None => Take::Queue,
             };
-            match self.runtime().timeout(in_queue, self.handoff.wait(ask)).await {
+            match self.runtime().timeout(in_queue, self.handoff.wait(request)).await {
                 Ok(Granted::Connection { connection, idle_too_long }) => {
                     if idle_too_long && !connection.is_quiet() {
                         connection.discard();
@@ -366,10 +364,10 @@ impl Shared {
     }
 
     pub(super) fn close(self: &Arc<Self>) {
-        let (news, idle) = self.handoff.with_state(|state, _| state.close());
+        let (was_open, idle) = self.handoff.with_state(|state, _| state.close());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
         self.close_all(idle, ConnectionClosedReason::PoolClosed);
-        if news {
+        if was_open {
             self.emit(|address| CmapEvent::PoolClosed(cmap::PoolClosedEvent { address }));
         }
         let give_up = lock(&self.give_up).clone();

@@ -65,14 +65,14 @@ pub(crate) enum Offer<C> {
     Connect(Ticket),
     /// Connections to close before the next request. Each occupies its slot until it is
     /// [`lost`](State::lost).
-    ToClose(Vec<C>, Why),
+    ToClose(Vec<C>, CloseReason),
     /// No connection.
     Refused(Refusal),
 }
 
 /// The reason for closing an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum CloseReason {
     /// It was idle for longer than `maxIdleTimeMS`.
     Idle,
     /// Its generation is old.
@@ -129,7 +129,9 @@ pub(crate) struct Counts {
 struct Idle<C, S> {
     connection: C,
     generation: Generation<S>,
+    /// The tick at which it became idle.
     tick: u32,
+    /// The time at which it became idle, if `maxIdleTimeMS` is set.
     since: Option<Instant>,
 }
 
@@ -146,6 +148,7 @@ pub(crate) struct State<C, S> {
     /// itself.
     populating: u32,
     opened: u64,
+    /// The number of calls of [`expire`](Self::expire). It measures idle times without a clock.
     tick: u32,
     services: HashMap<S, Service>,
 }
@@ -188,7 +191,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// Takes the most recently used idle connection, if a newcomer can have it without further
-    /// steps. Otherwise use [`ask`](Self::ask).
+    /// steps. Otherwise use [`request`](Self::request).
     #[inline]
     pub(crate) fn take_idle(&mut self, waiting: usize, now: Option<Instant>) -> Option<C> {
         let top = self.idle.back()?;
@@ -213,17 +216,17 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if waiting != 0 || self.phase == Phase::Closed || self.is_stale(generation) {
             return Some(connection);
         }
-        self.lay(connection, generation, now);
+        self.push_idle(connection, generation, now);
         None
     }
 
     #[inline]
-    fn lay(&mut self, connection: C, generation: Generation<S>, since: Option<Instant>) {
+    fn push_idle(&mut self, connection: C, generation: Generation<S>, since: Option<Instant>) {
         self.idle.push_back(Idle { connection, generation, tick: self.tick, since });
     }
 
     /// The offer for a newcomer; `None` if it has to queue behind the waiters.
-    pub(crate) fn ask<T>(
+    pub(crate) fn request<T>(
         &mut self,
         now: Option<Instant>,
         waiters: &mut Waiters<'_, T>,
@@ -238,7 +241,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve_with(1, waiters, wrap);
         let offer = if waiters.is_empty() { self.next(1, now) } else { None };
         if offer.is_none()
-            && self.limits.max_waiters.is_some_and(|most| waiters.len() as u64 >= most)
+            && self.limits.max_waiters.is_some_and(|limit| waiters.len() as u64 >= limit)
         {
             return Some(Offer::Refused(Refusal::WaitQueueFull));
         }
@@ -255,11 +258,11 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
         if self.idle.back().is_some_and(|top| self.has_expired(top, now)) {
             // The connections below it have been idle even longer.
-            return Some(Offer::ToClose(self.empty(), Why::Idle));
+            return Some(Offer::ToClose(self.empty(), CloseReason::Idle));
         }
         if let Some(idle) = self.idle.pop_back() {
             if self.is_stale(idle.generation) {
-                return Some(Offer::ToClose(vec![idle.connection], Why::Stale));
+                return Some(Offer::ToClose(vec![idle.connection], CloseReason::Stale));
             }
             let idle_too_long = self.is_idle_too_long(&idle);
             return Some(Offer::Connection { connection: idle.connection, idle_too_long });
@@ -270,10 +273,10 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.ticket(self.limits.max_size).map(Offer::Connect)
     }
 
-    /// The right to open a connection, unless there are `most` already, or too many are being
+    /// The right to open a connection, unless `limit` are open already, or too many are being
     /// opened.
-    fn ticket(&mut self, most: u32) -> Option<Ticket> {
-        if self.total >= most || self.pending >= self.limits.max_connecting {
+    fn ticket(&mut self, limit: u32) -> Option<Ticket> {
+        if self.total >= limit || self.pending >= self.limits.max_connecting {
             return None;
         }
         self.total += 1;
@@ -296,7 +299,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     /// must be served in the same step: by [`claim`](Self::claim), or by returning the
     /// connection at once.
     pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Generation<S> {
-        self.spent(ticket);
+        self.opening_ended(ticket);
         match service {
             None => Generation { number: ticket.generation, service: None },
             Some(id) => {
@@ -320,7 +323,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.current(connection, generation)
     }
 
-    fn spent(&mut self, ticket: Ticket) {
+    /// The connection of a ticket is no longer being opened.
+    fn opening_ended(&mut self, ticket: Ticket) {
         self.pending -= 1;
         self.populating -= u32::from(ticket.populates && ticket.generation == self.generation);
     }
@@ -332,7 +336,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         waiters: &mut Waiters<'_, T>,
         wrap: &impl Wrap<C, T>,
     ) {
-        self.spent(ticket);
+        self.opening_ended(ticket);
         self.total -= 1;
         self.serve(waiters, wrap);
     }
@@ -354,7 +358,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Ok(());
         }
-        self.lay(connection, generation, now);
+        self.push_idle(connection, generation, now);
         Ok(())
     }
 
@@ -439,14 +443,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     /// Starts a new generation and pauses. Returns whether the pool was ready, and the idle
     /// connections to close. Each occupies its slot until it is [`lost`](Self::lost).
     pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
-        let news = self.phase == Phase::Ready;
+        let was_ready = self.phase == Phase::Ready;
         if self.phase != Phase::Closed {
             self.generation = self.generation.wrapping_add(1);
             self.phase = Phase::Paused;
             // The connections being opened will not be used.
             self.populating = 0;
         }
-        (news, self.empty())
+        (was_ready, self.empty())
     }
 
     /// Starts a new generation of one service. Returns its idle connections, as
@@ -468,9 +472,9 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     /// Closes the pool. Returns whether it was open, and the idle connections, as
     /// [`clear`](Self::clear) does.
     pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
-        let news = self.phase != Phase::Closed;
+        let was_open = self.phase != Phase::Closed;
         self.phase = Phase::Closed;
-        (news, self.empty())
+        (was_open, self.empty())
     }
 
     /// Refuses all waiters, unless the pool is ready again.

@@ -24,16 +24,16 @@ use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
 #[must_use = "drop it after the lock under which the pool changes"]
 pub(crate) struct PoolUpdate {
     pool: Arc<Shared>,
-    rest: Option<Rest>,
+    second_part: Option<SecondPart>,
 }
 
-/// The actions that are left.
-enum Rest {
+enum SecondPart {
     Serve,
-    /// `interrupted`: the last generation whose connections are interrupted, and the event for
-    /// those being opened.
     Refuse {
+        /// The connections that were idle.
         idle: ConnectionsToClose,
+        /// The last generation whose connections are interrupted, and the event for those being
+        /// opened.
         interrupted: Option<(u32, Arc<Event>)>,
     },
 }
@@ -47,14 +47,15 @@ impl Shared {
             self.emit(|address| CmapEvent::PoolReady(cmap::PoolReadyEvent { address }));
             self.handoff.with_state(|state, _| state.ready());
         }
-        PoolUpdate { pool: self.clone(), rest: is_paused.then_some(Rest::Serve) }
+        PoolUpdate { pool: self.clone(), second_part: is_paused.then_some(SecondPart::Serve) }
     }
 
+    /// Pauses the pool and starts a new generation, because of `cause`.
     pub(super) fn clear(self: &Arc<Self>, cause: &Error, interrupt: Interrupt) -> PoolUpdate {
         *lock(&self.cause) = Some(cause.without_host().into());
-        let (cleared, (news, idle)) =
+        let (cleared, (was_ready, idle)) =
             self.handoff.with_state(|state, _| (state.generation(), state.clear()));
-        if news {
+        if was_ready {
             self.emit(|address| {
                 CmapEvent::PoolCleared(cmap::PoolClearedEvent {
                     address,
@@ -64,25 +65,25 @@ impl Shared {
             });
         }
         let interrupted = (interrupt == Interrupt::InUse).then(|| {
-            // Connections that are opened after this are not concerned.
+            // Connections that are opened after this are not interrupted.
             (cleared, std::mem::replace(&mut *lock(&self.give_up), Arc::new(Event::new())))
         });
         let idle = ConnectionsToClose::new(idle, ConnectionClosedReason::Stale, self.clone());
-        let rest = Some(Rest::Refuse { idle, interrupted });
-        PoolUpdate { pool: self.clone(), rest }
+        let second_part = Some(SecondPart::Refuse { idle, interrupted });
+        PoolUpdate { pool: self.clone(), second_part }
     }
 }
 
 impl Drop for PoolUpdate {
     fn drop(&mut self) {
         let pool = &self.pool;
-        match self.rest.take() {
+        match self.second_part.take() {
             None => {}
-            Some(Rest::Serve) => {
+            Some(SecondPart::Serve) => {
                 pool.step(|state, waiters, wrap| state.serve(waiters, &wrap));
                 pool.wake.set();
             }
-            Some(Rest::Refuse { idle, interrupted }) => {
+            Some(SecondPart::Refuse { idle, interrupted }) => {
                 pool.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
                 drop(idle);
                 if let Some((cleared, given_up)) = interrupted {

@@ -101,8 +101,8 @@ impl Deployment {
         deployment.perform(deployment.nest.update(), opening);
         if topology_type == TopologyType::LoadBalanced {
             for address in seeds {
-                let news = ServerDescription::load_balancer(address.clone());
-                deployment.take_in(deployment.nest.update(), news, PoolChange::Ready);
+                let description = ServerDescription::load_balancer(address.clone());
+                deployment.take_in(deployment.nest.update(), description, PoolChange::Ready);
             }
         }
         if !deployment.runtime().is_blocking() {
@@ -310,7 +310,7 @@ impl Deployment {
             }
             _ => (None, PoolChange::Clear(error.clone(), Interrupt::No)),
         };
-        let news =
+        let description =
             ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
         let update = self.nest.update();
         let known = update
@@ -318,11 +318,11 @@ impl Deployment {
             .description()
             .server(address)
             .and_then(ServerDescription::topology_version);
-        let is_news = update.old().has(server)
+        let is_current = update.old().has(server)
             && !server.pool().is_stale(generation)
             && (!matches!(verdict, Verdict::StateChanged(_))
                 || TopologyVersion::compare(known, reported).is_lt());
-        let taken = is_news && self.take_in(update, news, pool);
+        let taken = is_current && self.take_in(update, description, pool);
         match verdict {
             Verdict::StateChanged(_) if taken => {
                 server.checks().refresh();

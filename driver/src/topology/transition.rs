@@ -18,7 +18,7 @@ use crate::types::{ServerAddress, ServerType};
 #[derive(Debug)]
 pub(super) struct Transition {
     pub(super) description: Arc<TopologyDescription>,
-    /// The change of the pool of the server that the news is about.
+    /// The change of the pool of the server that the new description is about.
     pub(super) pool: Option<(ServerAddress, PoolChange)>,
     /// The events, in order.
     pub(super) events: Vec<SdamEvent>,
@@ -29,7 +29,7 @@ pub(super) struct Transition {
     pub(super) unknown_after_election: Vec<ServerAddress>,
 }
 
-/// The effect of news of a server on its pool.
+/// The effect of a new description of a server on its pool.
 #[derive(Debug)]
 pub(super) enum PoolChange {
     Keep,
@@ -69,15 +69,15 @@ impl Transition {
         }
     }
 
-    /// The effects of `news` about a server. `None` if the news is ignored.
-    pub(super) fn by_news(
+    /// The effects of a new `description` of a server. `None` if it is ignored.
+    pub(super) fn of_description(
         old: &Arc<TopologyDescription>,
-        news: ServerDescription,
+        description: ServerDescription,
         pool: PoolChange,
         listener: Option<ObjectId>,
     ) -> Option<Transition> {
-        let address = news.address().clone();
-        let new = update::updated(old, news)?;
+        let address = description.address().clone();
+        let new = update::updated(old, description)?;
         Some(Transition { pool: Some((address, pool)), ..Self::to(old, new, listener) })
     }
 
@@ -225,8 +225,8 @@ mod tests {
         ServerDescription::failed(address(name), Error::timeout("lost"), None, Instant::now())
     }
 
-    /// The set after each of `news`.
-    fn set(news: impl IntoIterator<Item = ServerDescription>) -> Arc<TopologyDescription> {
+    /// The set after each of these descriptions.
+    fn set(members: impl IntoIterator<Item = ServerDescription>) -> Arc<TopologyDescription> {
         let seeds = ["a", "b", "c"].map(address);
         let initial = TopologyDescription::initial(
             TopologyType::ReplicaSetNoPrimary,
@@ -234,11 +234,11 @@ mod tests {
             None,
             Duration::from_secs(10),
         );
-        news.into_iter().fold(Arc::new(initial), |old, news| step(&old, news).description)
+        members.into_iter().fold(Arc::new(initial), |old, member| step(&old, member).description)
     }
 
-    fn step(old: &Arc<TopologyDescription>, news: ServerDescription) -> Transition {
-        Transition::by_news(old, news, PoolChange::Keep, Some(election(0))).unwrap()
+    fn step(old: &Arc<TopologyDescription>, description: ServerDescription) -> Transition {
+        Transition::of_description(old, description, PoolChange::Keep, Some(election(0))).unwrap()
     }
 
     /// The kinds of events, and the servers that they name.
@@ -287,7 +287,7 @@ mod tests {
         let transition = step(&old, primary("b", 2));
         assert_eq!(transition.stale_primaries, []);
         assert_eq!(transition.unknown_after_election, [address("a")]);
-        // Repeated news of the new primary is not an election.
+        // Another description of the new primary is not an election.
         assert_eq!(step(&transition.description, primary("b", 2)).unknown_after_election, []);
     }
 
@@ -300,8 +300,8 @@ mod tests {
         // A reconfiguration by the same primary is none either.
         let mut reconfigured = HelloReply::clone(primary("a", 1).hello.as_deref().unwrap());
         reconfigured.set_version = Some(2);
-        let news = member("a", |hello| *hello = reconfigured);
-        assert_eq!(step(&old, news).unknown_after_election, []);
+        let description = member("a", |hello| *hello = reconfigured);
+        assert_eq!(step(&old, description).unknown_after_election, []);
     }
 
     #[test]
@@ -318,10 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn news_of_a_strange_server_are_ignored() {
+    fn description_of_an_unknown_server_is_ignored() {
         let old = set([primary("a", 1)]);
-        let news = Transition::by_news(&old, secondary("d"), PoolChange::Ready, None);
-        assert!(news.is_none());
+        let transition = Transition::of_description(&old, secondary("d"), PoolChange::Ready, None);
+        assert!(transition.is_none());
     }
 
     #[test]
@@ -331,11 +331,11 @@ mod tests {
             names(&opening.events),
             ["opening", "changed", "a:1 opening", "b:1 opening", "c:1 opening"]
         );
-        let news = member("a", |hello| {
+        let description = member("a", |hello| {
             hello.writable_primary = true;
             hello.hosts = ["a", "b", "d"].map(address).to_vec();
         });
-        let transition = step(&opening.description, news);
+        let transition = step(&opening.description, description);
         assert_eq!(
             names(&transition.events),
             ["a:1 changed", "c:1 closed", "d:1 opening", "changed"]

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use bson::oid::ObjectId;
 
-use crate::description::ServerDescription;
-use crate::description::{TopologyDescription, TopologyType};
+use crate::description::{ServerDescription, TopologyDescription, TopologyType};
 use crate::error::Error;
 use crate::options::ServerAddress;
 use crate::types::{ServerType, TopologyVersion};
@@ -18,24 +17,24 @@ use crate::wire_version;
 /// The number of removed servers whose reasons are kept.
 const REASONS: usize = 8;
 
-/// The description after `news`. `None` if the news is ignored, because its server was removed, or
-/// because it is older than the known state.
+/// The description after that of a server has changed to `description`. `None` if that is ignored,
+/// because its server was removed, or because it is older than the known state.
 pub(crate) fn updated(
     old: &TopologyDescription,
-    news: ServerDescription,
+    description: ServerDescription,
 ) -> Option<TopologyDescription> {
-    let current = old.server(&news.address)?;
-    if TopologyVersion::compare(current.topology_version, news.topology_version).is_gt() {
+    let current = old.server(&description.address)?;
+    if TopologyVersion::compare(current.topology_version, description.topology_version).is_gt() {
         return None;
     }
     let mut new = old.clone();
-    let news = new.replace(news);
+    let description = new.replace(description);
     match new.topology_type {
         TopologyType::Single | TopologyType::LoadBalanced => {}
-        TopologyType::Unknown => new.update_unknown(&news),
-        TopologyType::Sharded => new.update_sharded(&news),
-        TopologyType::ReplicaSetNoPrimary => new.update_without_primary(&news),
-        TopologyType::ReplicaSetWithPrimary => new.update_with_primary(&news),
+        TopologyType::Unknown => new.update_unknown(&description),
+        TopologyType::Sharded => new.update_sharded(&description),
+        TopologyType::ReplicaSetNoPrimary => new.update_without_primary(&description),
+        TopologyType::ReplicaSetWithPrimary => new.update_with_primary(&description),
     }
     new.summarize();
     Some(new)
@@ -69,76 +68,80 @@ pub(super) fn resolved(
 
 impl TopologyDescription {
     /// Replaces the description of the server. Returns the effective one.
-    fn replace(&mut self, news: ServerDescription) -> Arc<ServerDescription> {
-        let news = Arc::new(match self.topology_type {
-            TopologyType::Single => self.verify_set_name(news),
-            TopologyType::LoadBalanced => ServerDescription::load_balancer(news.address),
-            _ => news,
+    fn replace(&mut self, description: ServerDescription) -> Arc<ServerDescription> {
+        let description = Arc::new(match self.topology_type {
+            TopologyType::Single => self.verify_set_name(description),
+            TopologyType::LoadBalanced => ServerDescription::load_balancer(description.address),
+            _ => description,
         });
-        if let Some(place) = self.servers.iter_mut().find(|server| server.address == news.address) {
-            *place = Arc::clone(&news);
+        if let Some(place) =
+            self.servers.iter_mut().find(|server| server.address == description.address)
+        {
+            *place = Arc::clone(&description);
         }
-        news
+        description
     }
 
     /// Section "Verifying setName with TopologyType Single".
-    fn verify_set_name(&self, news: ServerDescription) -> ServerDescription {
-        let Some(wanted) = self.set_name.as_deref() else { return news };
-        if news.server_type == ServerType::Unknown || news.replica_set_name() == Some(wanted) {
-            return news;
+    fn verify_set_name(&self, description: ServerDescription) -> ServerDescription {
+        let Some(wanted) = self.set_name.as_deref() else { return description };
+        if description.server_type == ServerType::Unknown
+            || description.replica_set_name() == Some(wanted)
+        {
+            return description;
         }
         let error = Error::invalid_argument(format!(
             "the server {} {}",
-            news.address,
-            other_set(&news, wanted)
+            description.address,
+            other_set(&description, wanted)
         ));
         ServerDescription {
             error: Some(error),
-            last_update: news.last_update,
-            ..ServerDescription::unknown(news.address)
+            last_update: description.last_update,
+            ..ServerDescription::unknown(description.address)
         }
     }
 
-    fn update_unknown(&mut self, news: &Arc<ServerDescription>) {
-        match news.server_type {
-            ServerType::Standalone => self.update_unknown_with_standalone(news),
+    fn update_unknown(&mut self, description: &Arc<ServerDescription>) {
+        match description.server_type {
+            ServerType::Standalone => self.update_unknown_with_standalone(description),
             ServerType::Mongos => self.topology_type = TopologyType::Sharded,
-            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsPrimary => self.update_from_primary(description),
             ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
                 self.topology_type = TopologyType::ReplicaSetNoPrimary;
-                self.update_from_member_without_primary(news);
+                self.update_from_member_without_primary(description);
             }
             ServerType::Unknown | ServerType::RsGhost | ServerType::LoadBalancer => {}
         }
     }
 
-    fn update_sharded(&mut self, news: &ServerDescription) {
-        if !matches!(news.server_type, ServerType::Mongos | ServerType::Unknown) {
-            self.leave_out(&news.address, "it is not a mongos like the other servers");
+    fn update_sharded(&mut self, description: &ServerDescription) {
+        if !matches!(description.server_type, ServerType::Mongos | ServerType::Unknown) {
+            self.leave_out(&description.address, "it is not a mongos like the other servers");
         }
     }
 
-    fn update_without_primary(&mut self, news: &Arc<ServerDescription>) {
-        match news.server_type {
+    fn update_without_primary(&mut self, description: &Arc<ServerDescription>) {
+        match description.server_type {
             ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
-                self.leave_out_stranger(news)
+                self.leave_out_stranger(description)
             }
-            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsPrimary => self.update_from_primary(description),
             ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
-                self.update_from_member_without_primary(news);
+                self.update_from_member_without_primary(description);
             }
             ServerType::Unknown | ServerType::RsGhost => {}
         }
     }
 
-    fn update_with_primary(&mut self, news: &Arc<ServerDescription>) {
-        match news.server_type {
+    fn update_with_primary(&mut self, description: &Arc<ServerDescription>) {
+        match description.server_type {
             ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
-                self.leave_out_stranger(news)
+                self.leave_out_stranger(description)
             }
-            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsPrimary => self.update_from_primary(description),
             ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
-                self.update_from_member_with_primary(news);
+                self.update_from_member_with_primary(description);
             }
             ServerType::Unknown | ServerType::RsGhost => {}
         }
@@ -146,54 +149,57 @@ impl TopologyDescription {
     }
 
     /// Section "updateUnknownWithStandalone".
-    fn update_unknown_with_standalone(&mut self, news: &ServerDescription) {
+    fn update_unknown_with_standalone(&mut self, description: &ServerDescription) {
         if self.single_seed {
             self.topology_type = TopologyType::Single;
         } else {
-            self.leave_out(&news.address, "it is a standalone, and more than one host was given");
+            self.leave_out(
+                &description.address,
+                "it is a standalone, and more than one host was given",
+            );
         }
     }
 
     /// Section "updateRSWithoutPrimary".
-    fn update_from_member_without_primary(&mut self, news: &ServerDescription) {
-        if !self.adopt_set_name(news) {
-            return self.leave_out_stranger(news);
+    fn update_from_member_without_primary(&mut self, description: &ServerDescription) {
+        if !self.adopt_set_name(description) {
+            return self.leave_out_stranger(description);
         }
-        self.add_members(news);
-        if let Some(me) = other_name(news) {
-            self.leave_out_misnamed(news, me);
+        self.add_members(description);
+        if let Some(me) = other_name(description) {
+            self.leave_out_misnamed(description, me);
         }
     }
 
     /// Section "updateRSWithPrimaryFromMember".
-    fn update_from_member_with_primary(&mut self, news: &ServerDescription) {
-        if !self.adopt_set_name(news) {
-            self.leave_out_stranger(news);
-        } else if let Some(me) = other_name(news) {
-            self.leave_out_misnamed(news, me);
+    fn update_from_member_with_primary(&mut self, description: &ServerDescription) {
+        if !self.adopt_set_name(description) {
+            self.leave_out_stranger(description);
+        } else if let Some(me) = other_name(description) {
+            self.leave_out_misnamed(description, me);
         }
     }
 
     /// Section "updateRSFromPrimary".
-    fn update_from_primary(&mut self, news: &Arc<ServerDescription>) {
-        if !self.adopt_set_name(news) {
-            self.leave_out_stranger(news);
-        } else if self.is_stale_primary(news) {
-            self.mark_stale(news);
+    fn update_from_primary(&mut self, description: &Arc<ServerDescription>) {
+        if !self.adopt_set_name(description) {
+            self.leave_out_stranger(description);
+        } else if self.is_stale_primary(description) {
+            self.mark_stale(description);
         } else {
-            self.invalidate_other_primaries(news);
-            self.add_members(news);
-            self.remove_strangers(news);
+            self.invalidate_other_primaries(description);
+            self.add_members(description);
+            self.remove_strangers(description);
         }
         self.check_if_has_primary();
     }
 
     /// Adopts the set name of the first member. Returns false if the member belongs to another set.
-    fn adopt_set_name(&mut self, news: &ServerDescription) -> bool {
+    fn adopt_set_name(&mut self, description: &ServerDescription) -> bool {
         match &self.set_name {
-            Some(known) => news.replica_set_name() == Some(known),
+            Some(known) => description.replica_set_name() == Some(known),
             None => {
-                self.set_name = news.replica_set_name().map(str::to_owned);
+                self.set_name = description.replica_set_name().map(str::to_owned);
                 true
             }
         }
@@ -201,10 +207,11 @@ impl TopologyDescription {
 
     /// Whether a newer primary is known. If not, records this primary's election (section "Using
     /// electionId and setVersion to detect stale primaries").
-    fn is_stale_primary(&mut self, news: &ServerDescription) -> bool {
-        let (election_id, set_version) = (news.election_id(), news.replica_set_version());
+    fn is_stale_primary(&mut self, description: &ServerDescription) -> bool {
+        let (election_id, set_version) =
+            (description.election_id(), description.replica_set_version());
         // From 6.0 on elections are ordered by `electionId` before `setVersion`.
-        if news.max_wire_version() >= Some(wire_version::V6_0) {
+        if description.max_wire_version() >= Some(wire_version::V6_0) {
             self.is_behind_by_election(election_id, set_version)
         } else {
             self.is_behind_by_set_version(election_id, set_version)
@@ -244,26 +251,26 @@ impl TopologyDescription {
         false
     }
 
-    fn mark_stale(&mut self, news: &ServerDescription) {
+    fn mark_stale(&mut self, description: &ServerDescription) {
         let tuple = |election_id: Option<ObjectId>, set_version: Option<i64>| {
             let election_id = election_id.map_or("null".to_owned(), |id| id.to_hex());
             let set_version = set_version.map_or("null".to_owned(), |version| version.to_string());
             format!("(electionId: {election_id}, setVersion: {set_version})")
         };
         self.forget(
-            &news.address,
+            &description.address,
             &format!(
                 "primary marked stale due to electionId/setVersion mismatch, {} is stale compared \
                  to {}",
-                tuple(news.election_id(), news.replica_set_version()),
+                tuple(description.election_id(), description.replica_set_version()),
                 tuple(self.max_election_id, self.max_set_version)
             ),
         );
     }
 
-    fn invalidate_other_primaries(&mut self, news: &ServerDescription) {
+    fn invalidate_other_primaries(&mut self, description: &ServerDescription) {
         let other = |server: &&Arc<ServerDescription>| {
-            server.server_type == ServerType::RsPrimary && server.address != news.address
+            server.server_type == ServerType::RsPrimary && server.address != description.address
         };
         while let Some(address) =
             self.servers.iter().find(other).map(|server| server.address.clone())
@@ -283,14 +290,14 @@ impl TopologyDescription {
         }
     }
 
-    fn add_members(&mut self, news: &ServerDescription) {
-        if let Some(hello) = &news.hello {
+    fn add_members(&mut self, description: &ServerDescription) {
+        if let Some(hello) = &description.hello {
             hello.members().for_each(|address| self.add(address));
         }
     }
 
-    fn remove_strangers(&mut self, news: &ServerDescription) {
-        let Some(hello) = &news.hello else { return };
+    fn remove_strangers(&mut self, description: &ServerDescription) {
+        let Some(hello) = &description.hello else { return };
         let is_member = |address: &ServerAddress| hello.members().any(|member| member == address);
         let strangers: Vec<_> = self
             .servers()
@@ -301,7 +308,7 @@ impl TopologyDescription {
         for stranger in strangers {
             self.leave_out(
                 &stranger,
-                format!("it is not a member according to the primary {}", news.address),
+                format!("it is not a member according to the primary {}", description.address),
             );
         }
     }
@@ -323,17 +330,17 @@ impl TopologyDescription {
     }
 
     /// Removes a server that is not a member of the set.
-    fn leave_out_stranger(&mut self, news: &ServerDescription) {
+    fn leave_out_stranger(&mut self, description: &ServerDescription) {
         let why = match self.set_name.as_deref() {
-            Some(wanted) => other_set(news, wanted),
+            Some(wanted) => other_set(description, wanted),
             None => "it is not a member of a replica set like the other servers".to_owned(),
         };
-        self.leave_out(&news.address, why);
+        self.leave_out(&description.address, why);
     }
 
     /// Removes a member with an address that is not its own.
-    fn leave_out_misnamed(&mut self, news: &ServerDescription, me: &ServerAddress) {
-        self.leave_out(&news.address, format!("its address in the set is {me}"));
+    fn leave_out_misnamed(&mut self, description: &ServerDescription, me: &ServerAddress) {
+        self.leave_out(&description.address, format!("its address in the set is {me}"));
     }
 
     /// Section "checkIfHasPrimary".
@@ -346,13 +353,13 @@ impl TopologyDescription {
 }
 
 /// The member's own address, if it differs from the client's.
-fn other_name(news: &ServerDescription) -> Option<&ServerAddress> {
-    news.me().filter(|me| **me != news.address)
+fn other_name(description: &ServerDescription) -> Option<&ServerAddress> {
+    description.me().filter(|me| **me != description.address)
 }
 
 /// The reason why a server is not in the set `wanted`.
-fn other_set(news: &ServerDescription, wanted: &str) -> String {
-    match news.replica_set_name() {
+fn other_set(description: &ServerDescription, wanted: &str) -> String {
+    match description.replica_set_name() {
         Some(found) => {
             format!(
                 "belongs to the replica set {found:?}, not to {wanted:?}; see the option replicaSet"

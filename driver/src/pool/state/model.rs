@@ -82,19 +82,17 @@ impl Model {
     }
 
     /// Requests a connection once, as a checkout does.
-    pub(crate) async fn ask(self: &Arc<Self>) -> Granted {
+    pub(crate) async fn request(self: &Arc<Self>) -> Granted {
         if let Some(id) = self.handoff.with_state(|state, waiting| state.take_idle(waiting, None)) {
             return self.wrap(Offer::Connection { connection: id, idle_too_long: false });
         }
-        let ask = |state: &mut State<u64, u8>, waiters: &mut Waiters<'_, Granted>| match state.ask(
-            None,
-            waiters,
-            &|offer| self.wrap(offer),
-        ) {
+        let request = |state: &mut State<u64, u8>, waiters: &mut Waiters<'_, Granted>| match state
+            .request(None, waiters, &|offer| self.wrap(offer))
+        {
             Some(offer) => Take::Ready(self.wrap(offer)),
             None => Take::Queue,
         };
-        self.handoff.wait(ask).await
+        self.handoff.wait(request).await
     }
 
     /// A connection, opened if needed.
@@ -103,7 +101,7 @@ impl Model {
     /// The pool refuses.
     pub(crate) async fn check_out(self: &Arc<Self>) -> Result<Held, Refusal> {
         loop {
-            match self.ask().await {
+            match self.request().await {
                 Granted::Connection(held) => return Ok(held),
                 Granted::Permit(permit) => return permit.open(),
                 Granted::ToClose(to_close) => drop(to_close),

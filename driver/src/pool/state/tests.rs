@@ -39,7 +39,7 @@ fn no_order_loses_connections_or_wake_ups() {
             match random.u32(0..15) {
                 0..=3 => {
                     let pool = pool.clone();
-                    asks.push(Box::pin(async move { pool.ask().await }));
+                    asks.push(Box::pin(async move { pool.request().await }));
                 }
                 4 if !asks.is_empty() => drop(asks.swap_remove(random.usize(..asks.len()))),
                 5..=6 if !held.is_empty() => drop(held.swap_remove(random.usize(..held.len()))),
@@ -125,7 +125,7 @@ fn waiters_are_served_in_order() {
     let pool = Model::new(limits(1, 1));
     let mut first = Some(block_on(pool.check_out()).unwrap());
     let mut cx = Context::from_waker(Waker::noop());
-    let mut asks: Vec<_> = (0..5).map(|_| Box::pin(pool.ask())).collect();
+    let mut asks: Vec<_> = (0..5).map(|_| Box::pin(pool.request())).collect();
     for ask in &mut asks {
         assert!(ask.as_mut().poll(&mut cx).is_pending());
     }
@@ -144,7 +144,7 @@ fn waiters_are_served_in_order() {
             _ => panic!("{served} was not served"),
         };
         // A newcomer does not overtake either.
-        let mut newcomer = pin!(pool.ask());
+        let mut newcomer = pin!(pool.request());
         assert!(newcomer.as_mut().poll(&mut cx).is_pending());
     }
 }
@@ -156,16 +156,16 @@ fn only_actual_waiters_count_for_the_queue_limit() {
     let held = block_on(pool.check_out()).unwrap();
     let mut cx = Context::from_waker(Waker::noop());
     {
-        let mut waits = pin!(pool.ask());
+        let mut waits = pin!(pool.request());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
-        let mut refused = pin!(pool.ask());
+        let mut refused = pin!(pool.request());
         assert!(matches!(
             refused.as_mut().poll(&mut cx),
             Poll::Ready(Granted::Refused(Refusal::WaitQueueFull))
         ));
     }
     // A dropped waiter no longer waits.
-    let mut waits = pin!(pool.ask());
+    let mut waits = pin!(pool.request());
     assert!(waits.as_mut().poll(&mut cx).is_pending());
     drop(held);
     assert!(matches!(waits.as_mut().poll(&mut cx), Poll::Ready(Granted::Connection(_))));
@@ -190,7 +190,7 @@ fn threads_leave_the_pool_whole() {
                                 pool.ready();
                             }
                             1 => {
-                                let mut impatient = pin!(pool.ask());
+                                let mut impatient = pin!(pool.request());
                                 let _ = impatient
                                     .as_mut()
                                     .poll(&mut Context::from_waker(Waker::noop()));
@@ -231,7 +231,7 @@ fn services_have_their_own_generations() {
     handoff.with(|state, waiters| {
         state.ready();
         let open = |state: &mut State<u32, char>, waiters: &mut Waiters<'_, ()>, service| {
-            let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+            let Some(Offer::Connect(ticket)) = state.request(None, waiters, &wrap) else {
                 panic!("no ticket")
             };
             state.established(ticket, Some(service))
@@ -246,7 +246,7 @@ fn services_have_their_own_generations() {
         assert!(state.is_stale(a) && state.is_stale(in_use) && !state.is_stale(b));
         assert_eq!(state.phase(), Phase::Ready);
         assert_eq!(
-            state.ask(None, waiters, &wrap),
+            state.request(None, waiters, &wrap),
             Some(Offer::Connection { connection: 2, idle_too_long: false })
         );
         let newer = open(state, waiters, 'a');
@@ -255,7 +255,7 @@ fn services_have_their_own_generations() {
         state.lost(in_use, waiters, &wrap);
         assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Ok(()));
         assert_eq!(
-            state.ask(None, waiters, &wrap),
+            state.request(None, waiters, &wrap),
             Some(Offer::Connection { connection: 4, idle_too_long: false })
         );
         state.lost(newer, waiters, &wrap);
@@ -275,7 +275,7 @@ fn expired_connections_are_removed_from_the_bottom() {
         state.ready();
         let generations: Vec<_> = (0..3)
             .map(|_| {
-                let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+                let Some(Offer::Connect(ticket)) = state.request(None, waiters, &wrap) else {
                     panic!("no ticket")
                 };
                 state.established(ticket, None)
@@ -289,12 +289,12 @@ fn expired_connections_are_removed_from_the_bottom() {
         assert_eq!(state.counts(), Counts { total: 3, idle: 2, pending: 0 });
         state.lost(generations[0], waiters, &wrap);
         assert_eq!(
-            state.ask(Some(at(20)), waiters, &wrap),
+            state.request(Some(at(20)), waiters, &wrap),
             Some(Offer::Connection { connection: 2, idle_too_long: false })
         );
         assert_eq!(
-            state.ask(Some(at(20)), waiters, &wrap),
-            Some(Offer::ToClose(vec![1], Why::Idle))
+            state.request(Some(at(20)), waiters, &wrap),
+            Some(Offer::ToClose(vec![1], CloseReason::Idle))
         );
         assert_eq!(state.counts(), Counts { total: 2, idle: 0, pending: 0 });
         state.lost(generations[1], waiters, &wrap);
@@ -307,7 +307,7 @@ fn connection_idle_for_two_ticks_is_checked() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
     handoff.with(|state, waiters| {
         state.ready();
-        let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+        let Some(Offer::Connect(ticket)) = state.request(None, waiters, &wrap) else {
             panic!("no ticket")
         };
         let generation = state.established(ticket, None);
@@ -317,7 +317,7 @@ fn connection_idle_for_two_ticks_is_checked() {
                 assert!(state.expire(Instant::now()).is_empty());
             }
             assert_eq!(
-                state.ask(None, waiters, &wrap),
+                state.request(None, waiters, &wrap),
                 Some(Offer::Connection { connection: 1, idle_too_long })
             );
         }

@@ -36,10 +36,10 @@ impl Deployment {
             PoolChange::Keep
         };
         let address = server.address().clone();
-        let news = ServerDescription::checked(address, hello, round_trip, Instant::now());
+        let description = ServerDescription::checked(address, hello, round_trip, Instant::now());
         let update = self.nest.update();
         if update.old().has(server) {
-            self.take_in(update, news, pool);
+            self.take_in(update, description, pool);
         }
     }
 
@@ -76,19 +76,20 @@ impl Deployment {
     ) -> bool {
         let pool = PoolChange::Clear(error.clone(), interrupt);
         let address = server.address().clone();
-        let news = ServerDescription::failed(address, error, None, Instant::now());
-        self.take_in(update, news, pool)
+        let description = ServerDescription::failed(address, error, None, Instant::now());
+        self.take_in(update, description, pool)
     }
 
-    /// Applies `news`. False if the known description is newer.
+    /// Applies the new `description` of a server. False if the known description is newer.
     pub(super) fn take_in(
         &self,
         update: Update<'_, Topology>,
-        news: ServerDescription,
+        description: ServerDescription,
         pool: PoolChange,
     ) -> bool {
         let old = update.old().description();
-        let Some(transition) = Transition::by_news(old, news, pool, self.publisher.listener())
+        let Some(transition) =
+            Transition::of_description(old, description, pool, self.publisher.listener())
         else {
             return false;
         };
