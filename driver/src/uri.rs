@@ -164,7 +164,7 @@ impl ConnectionString {
     }
 
     /// The database of `authSource`, also without a user.
-    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "used with SRV records"))]
+    #[cfg(all(feature = "conformance", feature = "dns"))]
     pub(crate) fn auth_source(&self) -> Option<&str> {
         self.auth_source.as_deref()
     }
