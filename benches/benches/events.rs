@@ -3,7 +3,7 @@
 mod side_by_side;
 
 use benches::drive::two_workers;
-use benches::workloads::{alone, news, wake};
+use benches::workloads::{alone, condition, wake};
 use criterion::{Criterion, criterion_group, criterion_main};
 use side_by_side::side_by_side;
 
@@ -22,9 +22,9 @@ fn wakes(criterion: &mut Criterion) {
 fn conditions(criterion: &mut Criterion) {
     for waiters in [10, 1000] {
         let name = format!("condition, notify one by one, {waiters} waiters");
-        side_by_side(criterion, &name, news::one_by_one(waiters));
+        side_by_side(criterion, &name, condition::one_by_one(waiters));
     }
-    side_by_side(criterion, "condition, two tasks take turns", news::turns(&two_workers()));
+    side_by_side(criterion, "condition, two tasks take turns", condition::turns(&two_workers()));
 }
 
 criterion_group!(events, already_set, wakes, conditions);

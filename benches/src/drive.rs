@@ -105,12 +105,12 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Waiting futures, in places that are allocated once and reused. So the harness's memory is not
 /// measured. Consecutive places are consecutive in memory, independent of what earlier cells did to
 /// the heap.
-pub struct Crowd<F> {
+pub struct WaiterSet<F> {
     places: Vec<Pin<Box<Option<F>>>>,
 }
 
-impl<F: Future> Crowd<F> {
-    /// A crowd of `size` empty places.
+impl<F: Future> WaiterSet<F> {
+    /// A set of `size` empty places.
     pub fn new(size: usize) -> Self {
         let mut places: Vec<Pin<Box<Option<F>>>> = (0..size).map(|_| Box::pin(None)).collect();
         places.sort_unstable_by_key(|place| (&raw const **place).addr());

@@ -1,6 +1,6 @@
 //! The result of a run: one entry per cell, as a table, as JSON and as a plot.
 
-use crate::bound::{Bound, Standing, Verdict, fastest};
+use crate::bound::{Bound, Standing, Verdict, Weight, fastest};
 use crate::plot::{Bar, Bars, Tone};
 use crate::round::Figures;
 use crate::table::{Table, figure};
@@ -20,7 +20,7 @@ pub struct Cell {
     pub verdicts: Vec<Verdict>,
     /// A remark about a contender.
     pub remark: String,
-    /// Whether the figures are microseconds per operation, so that their inverse is a rate.
+    /// Whether the figures are times of one operation, so that their inverse is a rate.
     is_time: bool,
 }
 
@@ -36,9 +36,14 @@ impl Cell {
         Self { name: name.into(), unit, figures, verdicts, remark: String::new(), is_time: false }
     }
 
-    /// The same cell, with figures in microseconds per operation.
+    /// The same cell, with figures that are times of one operation.
+    ///
+    /// # Panics
+    ///
+    /// If the unit of the cell is no unit of time.
     #[must_use]
     pub fn timing_operations(mut self) -> Self {
+        assert!(per_second(self.unit).is_some(), "{:?} is no unit of time", self.unit);
         self.is_time = true;
         self
     }
@@ -56,12 +61,13 @@ impl Cell {
 
     /// Operations of the subject per second, if the cell measures the duration of one operation.
     fn per_second(&self, subject: &Figures) -> Option<f64> {
-        (self.is_time && !subject.stalled()).then(|| 1e6 / subject.median())
+        let unit = per_second(self.unit).filter(|_| self.is_time && !subject.stalled())?;
+        Some(unit / subject.median())
     }
 
-    fn say(&self, which: MustOrAim) -> String {
+    fn say(&self, which: Weight) -> String {
         let verdicts =
-            self.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
+            self.verdicts_of(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
         verdicts.collect::<Vec<_>>().join(", ")
     }
 
@@ -71,8 +77,8 @@ impl Cell {
         names.map(|name| format!("; {name} stalled")).collect()
     }
 
-    fn verdicts(&self, musts: MustOrAim) -> impl Iterator<Item = &Verdict> {
-        self.verdicts.iter().filter(move |verdict| verdict.is_must() == (musts == MustOrAim::Must))
+    fn verdicts_of(&self, weight: Weight) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().filter(move |verdict| verdict.bound.weight == weight)
     }
 
     /// The worst result among the required bounds. `None` if there are none.
@@ -82,14 +88,18 @@ impl Cell {
             Standing::Even => 1,
             Standing::Missed => 2,
         };
-        self.verdicts(MustOrAim::Must).map(|verdict| verdict.standing).max_by_key(rank)
+        self.verdicts_of(Weight::Must).map(|verdict| verdict.standing).max_by_key(rank)
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum MustOrAim {
-    Must,
-    Aim,
+/// The number of these units in a second. `None` if the unit is no unit of time.
+fn per_second(unit: &str) -> Option<f64> {
+    match unit {
+        "ns" => Some(1e9),
+        "us" => Some(1e6),
+        "ms" => Some(1e3),
+        _ => None,
+    }
 }
 
 /// The placeholder for an absent value.
@@ -125,7 +135,7 @@ pub struct Report {
 impl Report {
     /// The number of required bounds with this result.
     pub fn musts(&self, standing: Standing) -> usize {
-        let musts = self.cells.iter().flat_map(|cell| cell.verdicts(MustOrAim::Must));
+        let musts = self.cells.iter().flat_map(|cell| cell.verdicts_of(Weight::Must));
         musts.filter(|verdict| verdict.standing == standing).count()
     }
 
@@ -168,7 +178,7 @@ impl Report {
                 row.extend([peer.map_or_else(dash, say_median), ratio_to(peer)]);
             }
         }
-        row.extend([cell.say(MustOrAim::Must), cell.say(MustOrAim::Aim)]);
+        row.extend([cell.say(Weight::Must), cell.say(Weight::Aim)]);
         row.push(cell.remark.clone() + &cell.stalled_peers());
         row
     }
@@ -282,16 +292,16 @@ impl Report {
     /// that peer are left out. If some cells have bounds, only those are drawn.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
-            let (subject, best) = (cell.figures.first()?, self.compared_peer(cell)?);
-            let ratio = subject.ratio_to(best).median;
+            let (subject, peer) = (cell.figures.first()?, self.compared_peer(cell)?);
+            let ratio = subject.ratio_to(peer).median;
             let tone = match cell.standing() {
                 Some(Standing::Met) => Tone::Good,
                 Some(Standing::Even) => Tone::Even,
                 Some(Standing::Missed) => Tone::Bad,
                 None => Tone::Plain,
             };
-            let (mine, theirs) = (figure(subject.median()), figure(best.median()));
-            let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, best.name);
+            let (mine, theirs) = (figure(subject.median()), figure(peer.median()));
+            let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, peer.name);
             Some(Bar { label: cell.name.clone(), value: ratio, note, tone })
         };
         // Cells without bounds would hide the others.
@@ -369,7 +379,7 @@ mod tests {
         let text = report.to_text();
         let row = text.lines().find(|line| line.starts_with("lock")).expect("the cell has a row");
         let words: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(words[..8], ["lock", "ns", "5.00", "200000", "20.0", "0.25", "-", "-"]);
+        assert_eq!(words[..8], ["lock", "ns", "5.00", "200000000", "20.0", "0.25", "-", "-"]);
         let markdown = report.to_markdown();
         let lines: Vec<&str> = markdown.lines().collect();
         assert_eq!(lines.len(), 3, "a heading, a rule, one cell: {markdown}");
@@ -379,7 +389,7 @@ mod tests {
         );
         assert_eq!(lines[1], "|---|---|---|---|---|---|---|---|---|");
         assert!(
-            lines[2].starts_with("| lock | ns | 5.00 | 200000 | 20.0 | 0.25 | - | - | MISSED"),
+            lines[2].starts_with("| lock | ns | 5.00 | 200000000 | 20.0 | 0.25 | - | - | MISSED"),
             "{markdown}"
         );
     }

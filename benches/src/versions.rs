@@ -2,8 +2,8 @@
 
 const LOCK_FILE: &str = include_str!("../../Cargo.lock");
 
-/// The version of `package` in the lock file, the highest if there are several. `None` if it is not
-/// used.
+/// The version of `package` in the lock file. If there are several, the last, which is the highest:
+/// Cargo lists them in ascending order. `None` if the file does not have the package.
 pub fn version_of(package: &str) -> Option<&'static str> {
     let heading = format!("name = \"{package}\"");
     let mut lines = LOCK_FILE.lines();

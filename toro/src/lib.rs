@@ -109,7 +109,7 @@
 //! | [`RwLock`] | `RwLock` (no upgrade) | `RwLock` | | |
 //! | [`Semaphore`] | `Semaphore` | `Semaphore` | `Semaphore` | `Semaphore` |
 //! | [`BoundedSemaphore`] | | | `BoundedSemaphore` | `BoundedSemaphore` |
-//! | [`Barrier`] | `Barrier` (counts dropped waits) | `Barrier` | `Barrier` | |
+//! | [`Barrier`] | `Barrier` (counts dropped waits) | `Barrier` (the same) | `Barrier` | |
 //! | [`Queue`] | `mpsc` | `async_channel` | `Queue` | `Queue` |
 //! | [`LifoQueue`] | | | `LifoQueue` | `LifoQueue` |
 //! | [`PriorityQueue`] | | | `PriorityQueue` | `PriorityQueue` |

@@ -5,7 +5,6 @@
 //! may overtake whom, [`lock::Order`] says so, and only equal orders are compared.
 
 pub mod barrier;
-pub mod board;
 pub mod condition;
 pub mod event;
 pub mod lock;
@@ -14,6 +13,7 @@ pub mod queue;
 pub mod result;
 pub mod rwlock;
 pub mod semaphore;
+pub mod snapshot_cell;
 
 /// The measured packages.
 pub const PACKAGES: [&str; 9] = [

@@ -5,7 +5,7 @@
 //! first, or at random. So a cost that grows with the length of the list becomes visible, and cache
 //! misses do not.
 
-use crate::drive::{Crowd, ready};
+use crate::drive::{WaiterSet, ready};
 use crate::peers::queue::{
     AsyncChannel, AsyncbandUnbounded, CrossfireUnbounded, Flume, Kanal, Queue, Room,
     Toro as ToroQueue,
@@ -79,7 +79,7 @@ fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> 
         (0..CROWD / waiters).map(|_| S::new(1)).collect::<Vec<_>>().leak();
     semaphores.iter().for_each(|semaphore| std::mem::forget(ready(semaphore.acquire())));
     let order = first.order();
-    let mut crowd = Crowd::new(CROWD);
+    let mut crowd = WaiterSet::new(CROWD);
     timed(name, move || {
         crowd.gather(|index| semaphores[index / waiters].acquire());
         dismiss(&mut crowd, &order)
@@ -97,7 +97,7 @@ fn getters<Q: Queue<1>>(waiters: usize) -> Option<Contender> {
     Some(timed(Q::NAME, move || {
         let _open = &producers;
         let mut consumers = consumers.iter_mut();
-        let mut crowd = Crowd::new(CROWD);
+        let mut crowd = WaiterSet::new(CROWD);
         crowd.gather(|_| Q::get(consumers.next().expect("as many consumers as places")));
         dismiss(&mut crowd, &order)
     }))
@@ -113,7 +113,7 @@ fn timed(name: &'static str, mut once: impl FnMut() -> Duration + 'static) -> Co
 }
 
 /// Times only the drops.
-fn dismiss<F: Future>(crowd: &mut Crowd<F>, order: &[usize]) -> Duration {
+fn dismiss<F: Future>(crowd: &mut WaiterSet<F>, order: &[usize]) -> Duration {
     let start = Instant::now();
     order.iter().for_each(|&place| crowd.dismiss(place));
     start.elapsed()

@@ -76,12 +76,17 @@ pub struct Waits {
 /// # Errors
 ///
 /// [`Stalled`] if they do not end.
+///
+/// # Panics
+///
+/// If there are not more tasks than connections. Then nobody has to wait.
 pub fn waits<P: Pool>(
     runtime: &Runtime,
     pool: &Arc<P>,
     tasks: u64,
     each: u64,
 ) -> Result<Waits, Stalled> {
+    assert!(tasks > u64::from(SIZE), "{tasks} tasks never wait for {SIZE} connections");
     let work = (0..tasks).map(|_| {
         let pool = pool.clone();
         async move {

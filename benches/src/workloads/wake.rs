@@ -5,7 +5,7 @@
 //! the number per event requires. So cells differ in the length of the lists, not in the memory
 //! they access.
 
-use crate::drive::{Crowd, ready};
+use crate::drive::{WaiterSet, ready};
 use crate::peers::barrier::{self, Barrier};
 use crate::peers::event::{Asyncband, Bell, EventListener, Notify, Toro};
 use crate::round::{Contender, Sample};
@@ -36,7 +36,7 @@ pub fn barrier(parties: usize) -> Vec<Contender> {
 
 fn wake_all<B: Bell>(waiters: usize) -> Contender {
     let bells: &'static [B] = (0..CROWD / waiters).map(|_| B::new()).collect::<Vec<_>>().leak();
-    let mut crowd = Crowd::new(CROWD);
+    let mut crowd = WaiterSet::new(CROWD);
     Contender::new(B::NAME, move |ops| {
         let (mut elapsed, mut done) = (Duration::ZERO, 0);
         while done < ops {
@@ -54,7 +54,7 @@ fn wake_all<B: Bell>(waiters: usize) -> Contender {
 
 fn meeting<B: Barrier>(parties: usize) -> Contender {
     let barrier: &'static B = Box::leak(Box::new(B::new(parties)));
-    let mut crowd = Crowd::new(parties - 1);
+    let mut crowd = WaiterSet::new(parties - 1);
     Contender::new(B::NAME, move |ops| {
         let meetings = ops.div_ceil(parties as u64);
         let start = Instant::now();

@@ -11,10 +11,12 @@ use benches::options::Options;
 use benches::peers::pool::{Bb8, Deadpool, Driver, Mobc, Pool};
 use benches::report::Report;
 use benches::round::{Contender, Figures, Sample};
-use benches::workloads::board::{self, QUIET, Writer};
 use benches::workloads::pool::{SIZE, crowd, fairness, fill, pair};
+use benches::workloads::snapshot_cell::{self, QUIET, Writer};
 use benches::workloads::thread_slot::{self, BARE_NAME};
 use driver::bson::doc;
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use testbed::Standalone;
@@ -74,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let clients = Clients::new(&runtime, &server.uri())?;
     let mut trials = checkouts(&pools, plan(options).rounds);
     trials.extend(pings(&clients));
-    trials.extend(looks());
+    trials.extend(reads());
     trials.extend(slots());
     let cells = measure_all(trials, &runtime, options, |(), _| String::new())?;
     drop(clients);
@@ -99,67 +101,75 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     })
 }
 
-fn checkouts(pools: &Pools, rounds: usize) -> Vec<Trial<()>> {
-    let mut cells = Vec::new();
-    let of = pools.clone();
-    let half = [Bound::must("deadpool", 0.5)];
-    cells.push(Trial::together("checkout+checkin, uncontended", (), &half, move |runtime| {
+/// Runs `$make` for each pool as `$pool`.
+macro_rules! for_each_pool {
+    ($pools:ident, |$pool:ident| $make:expr) => {
         vec![
-            pair(runtime, &of.driver),
-            pair(runtime, &of.deadpool),
-            pair(runtime, &of.bb8),
-            pair(runtime, &of.mobc),
+            {
+                let $pool = &$pools.driver;
+                $make
+            },
+            {
+                let $pool = &$pools.deadpool;
+                $make
+            },
+            {
+                let $pool = &$pools.bb8;
+                $make
+            },
+            {
+                let $pool = &$pools.mobc;
+                $make
+            },
         ]
-    }));
+    };
+}
+
+fn checkouts(pools: &Pools, rounds: usize) -> Vec<Trial<()>> {
+    let none = [Bound::must_be(0.0)];
+    let half = [Bound::must("deadpool", 0.5)];
+    let of = pools.clone();
+    let mut cells =
+        vec![Trial::together("checkout+checkin, uncontended", (), &half, move |runtime| {
+            for_each_pool!(of, |pool| pair(runtime, pool))
+        })];
     for tasks in [8, 64, 512] {
         let of = pools.clone();
         let name = format!("checkout+checkin, {tasks} tasks over {SIZE} connections");
         cells.push(Trial::together(name, (), &[], move |runtime| {
-            vec![
-                crowd(runtime, &of.driver, tasks),
-                crowd(runtime, &of.deadpool, tasks),
-                crowd(runtime, &of.bb8, tasks),
-                crowd(runtime, &of.mobc, tasks),
-            ]
+            for_each_pool!(of, |pool| crowd(runtime, pool, tasks))
         }));
     }
+    // One measurement gives the figures of two cells.
+    let measured = Rc::new(OnceCell::new());
+    let in_a_crowd = move |runtime: &Runtime, of: &Pools| -> Vec<(Figures, Figures)> {
+        measured
+            .get_or_init(|| for_each_pool!(of, |pool| fairness_or_stalled(runtime, pool, rounds)))
+            .clone()
+    };
+    let (of, figures, bound) = (pools.clone(), in_a_crowd.clone(), [Bound::must_be(2.0)]);
+    cells.push(Trial::exact("longest wait, 512 tasks", (), "x FIFO", &bound, move |runtime| {
+        figures(runtime, &of).into_iter().map(|(longest, _)| longest).collect()
+    }));
     let of = pools.clone();
-    cells.push(Trial::exact(
-        "longest wait, 512 tasks",
-        (),
-        "x FIFO",
-        &[Bound::must_be(2.0)],
-        move |runtime| in_a_crowd(runtime, &of, rounds).map(|(longest, _)| longest).into(),
-    ));
-    let of = pools.clone();
-    let none = [Bound::must_be(0.0)];
     cells.push(Trial::exact("futile wake-ups, 512 tasks", (), "per 1000", &none, move |runtime| {
-        in_a_crowd(runtime, &of, rounds).map(|(_, futile)| futile).into()
+        in_a_crowd(runtime, &of).into_iter().map(|(_, futile)| futile).collect()
     }));
     let of = pools.clone();
     cells.push(Trial::exact("allocations per checkout", (), "calls", &none, move |runtime| {
-        vec![
-            allocations(runtime, &of.driver),
-            allocations(runtime, &of.deadpool),
-            allocations(runtime, &of.bb8),
-            allocations(runtime, &of.mobc),
-        ]
+        for_each_pool!(of, |pool| allocations(runtime, pool))
     }));
     cells
 }
 
-/// The [`fairness`] of each pool with 512 tasks. A pool that stalls has no figures.
-fn in_a_crowd(runtime: &Runtime, pools: &Pools, rounds: usize) -> [(Figures, Figures); 4] {
-    fn of<P: Pool>(runtime: &Runtime, pool: &Arc<P>, rounds: usize) -> (Figures, Figures) {
-        let stalled = Figures { name: P::NAME, rounds: Vec::new() };
-        fairness(runtime, pool, 512, rounds).unwrap_or_else(|_| (stalled.clone(), stalled))
-    }
-    [
-        of(runtime, &pools.driver, rounds),
-        of(runtime, &pools.deadpool, rounds),
-        of(runtime, &pools.bb8, rounds),
-        of(runtime, &pools.mobc, rounds),
-    ]
+/// The [`fairness`] of a pool with 512 tasks. A pool that stalls has no figures.
+fn fairness_or_stalled<P: Pool>(
+    runtime: &Runtime,
+    pool: &Arc<P>,
+    rounds: usize,
+) -> (Figures, Figures) {
+    let stalled = Figures { name: P::NAME, rounds: Vec::new() };
+    fairness(runtime, pool, 512, rounds).unwrap_or_else(|_| (stalled.clone(), stalled))
 }
 
 fn allocations<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>) -> Figures {
@@ -249,16 +259,18 @@ where
     })
 }
 
-fn looks() -> Vec<Trial<()>> {
+fn reads() -> Vec<Trial<()>> {
     let as_bare = [Bound::must("arc-swap", 1.1)];
     vec![
-        Trial::alone("nest load", (), &as_bare, || board::look(Writer::None)),
-        Trial::alone("nest load, a writer swaps", (), &as_bare, || board::look(Writer::Swaps)),
+        Trial::alone("nest load", (), &as_bare, || snapshot_cell::read(Writer::None)),
+        Trial::alone("nest load, a writer swaps", (), &as_bare, || {
+            snapshot_cell::read(Writer::Swaps)
+        }),
         Trial::alone(
             "nest load, a writer swaps or not",
             (),
             &[Bound::must(QUIET, 1.1)],
-            board::with_and_without,
+            snapshot_cell::with_and_without,
         ),
     ]
 }

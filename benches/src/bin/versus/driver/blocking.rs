@@ -16,15 +16,12 @@ use std::time::{Duration, Instant};
 const MANY: i32 = 50_000;
 
 pub(super) fn cells() -> Vec<Trial> {
-    let small = |what: &str, make: fn(&Ground) -> Vec<Contender>| {
-        Trial::new(format!("blocking {what}"), make)
-            .bound(Metric::Wall, [Bound::must("floor", 1.15), Bound::aim("floor", 1.05)])
-            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.3)])
-            .bound(Metric::Cpu, small::small_cpu())
-    };
     vec![
         Trial::new("blocking ping", ping).bound(Metric::Cpu, small::small_cpu()),
-        small("find_one", find_one),
+        Trial::new("blocking find_one", find_one)
+            .bound(Metric::Wall, [Bound::must("floor", 1.15), Bound::aim("floor", 1.05)])
+            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.3)])
+            .bound(Metric::Cpu, small::small_cpu()),
         Trial::new("blocking find_one, beside a floor that pauses", find_one_and_pauses),
         Trial::new("blocking insert_one", insert_one).bound(Metric::Cpu, small::small_cpu()),
         Trial::new("blocking update_one", update_one).bound(Metric::Cpu, small::small_cpu()),

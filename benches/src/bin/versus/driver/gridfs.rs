@@ -3,8 +3,8 @@
 //! "Performance Benchmarking".
 //!
 //! The large file is `gridfs_large.bin` (50 MiB) from `single_and_multi_document.tgz`. The others
-//! are the fifty files of `parallel.tgz` (5 MiB each). Both archives are in the folder that
-//! `MONGODB_BENCHMARK_DATA` names, or else in `../shared/benchmark-data` beside the project.
+//! are the fifty files of `parallel.tgz` (5 MiB each). Both archives are in the folder
+//! `MONGODB_BENCHMARK_DATA`. Its default is `../shared/benchmark-data`.
 //! Uploads take the bytes from memory. The large file is downloaded to memory, the others to files.
 
 use super::Trial;
@@ -169,13 +169,11 @@ fn upload_many(ground: &Ground) -> Vec<Contender> {
 
 /// Uploads `files` into the bucket `name`. Their numbers are the ids.
 fn fill(ground: &Ground, name: &str, files: &[Vec<u8>]) {
-    let options = driver::options::GridFsBucketOptions::builder().bucket_name(name.to_owned());
-    let bucket = ground.ours.database(DB).gridfs_bucket(options.build());
+    let options = driver::options::GridFsBucketOptions::builder();
+    let options = options.bucket_name(name.to_owned()).build();
+    let bucket = ground.ours.database(DB).gridfs_bucket(options);
     ground.runtime.block_on(async {
         bucket.drop().await.expect("a bucket can be dropped");
-        let bucket = ground.ours.database(DB).gridfs_bucket(
-            driver::options::GridFsBucketOptions::builder().bucket_name(name.to_owned()).build(),
-        );
         for (number, bytes) in files.iter().enumerate() {
             let upload = bucket.upload_from("file", &bytes[..]).id((number as i32).into());
             upload.await.expect("the server takes the file");

@@ -8,7 +8,7 @@ mod floor;
 mod gridfs;
 mod ground;
 mod ldjson;
-mod life;
+mod lifecycle;
 mod measure;
 mod small;
 
@@ -174,8 +174,8 @@ const DISTURBED: f64 = 1.2;
 /// # Errors
 /// No server is available, or no cell has the requested name.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
-    if let (Ok(who), Some(uri)) = (std::env::var(life::PROBE), &options.uri) {
-        life::probe_memory(&who, uri)?;
+    if let (Ok(who), Some(uri)) = (std::env::var(lifecycle::PROBE), &options.uri) {
+        lifecycle::probe_memory(&who, uri)?;
         std::process::exit(0);
     }
     let groups = [
@@ -185,7 +185,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         bulk::cells(),
         ldjson::cells(),
         gridfs::cells(),
-        life::cells(),
+        lifecycle::cells(),
     ];
     let cells: Vec<Trial> = groups.into_iter().flatten().collect();
     let names: String = cells.iter().map(|cell| format!("\n    {}", cell.name)).collect();

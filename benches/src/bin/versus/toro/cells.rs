@@ -6,7 +6,7 @@ use benches::bound::Bound;
 use benches::peers::queue::Room;
 use benches::workloads::cancel::{AT_100, First};
 use benches::workloads::contended::Holder;
-use benches::workloads::{alone, cancel, contended, news, traffic, wake};
+use benches::workloads::{alone, cancel, condition, contended, traffic, wake};
 
 /// The part by which a waiter in a list of 10,000 may cost more than in one of 100, and count as
 /// equal.
@@ -153,15 +153,16 @@ fn wakes() -> Vec<Trial> {
         .into();
     for waiters in [10, 1000] {
         let name = format!("condition, notify one by one, {waiters} waiters");
-        cells.push(Trial::alone(name, Kind::Condition, &[], move || news::one_by_one(waiters)));
+        cells
+            .push(Trial::alone(name, Kind::Condition, &[], move || condition::one_by_one(waiters)));
     }
     cells.push(Trial::together(
         "condition, two tasks take turns",
         Kind::Condition,
         &[],
-        news::turns,
+        condition::turns,
     ));
-    cells.push(Trial::alone("barrier, 8 parties", Kind::Nothing, &[], || wake::barrier(8)));
+    cells.push(Trial::alone("barrier, 8 parties", Kind::Barrier, &[], || wake::barrier(8)));
     cells
 }
 

@@ -20,6 +20,7 @@ type Trial = crate::trial::Trial<probe::Kind>;
 ///
 /// No cell has the requested name.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
+    // crossfire then waits as it would in a program: by yielding where there are few processors.
     crossfire::detect_backoff_cfg();
     let begun = Instant::now();
     let probed = probe::Findings::new();

@@ -4,11 +4,12 @@
 //! granted, and its future is dropped before its task runs, as `select!` or a timeout does. A
 //! primitive is cancel-safe if the second waiter is woken and gets the grant of the first. For a
 //! queue the producers are tested too: the item of a dropped `put` must never appear, and its room
-//! must go to the next producer. Each schedule is run by hand on one thread, so its result is the
-//! same each time. The claim `ORDER` of locks and semaphores is checked here too, and for queues
-//! whether a newcomer overtakes a waiter.
+//! must go to the next producer. At a barrier, a dropped wait must not count as an arrival. Each
+//! schedule is run by hand on one thread, so its result is the same each time. The claim `ORDER` of
+//! locks and semaphores is checked here too, and for queues whether a newcomer overtakes a waiter.
 
 use benches::drive::ready;
+use benches::peers::barrier::{self, Barrier};
 use benches::peers::condition::{self, Condition};
 use benches::peers::lock::{self, Lock, Order};
 use benches::peers::queue::{self, Queue, Room};
@@ -28,9 +29,13 @@ pub(super) enum Kind {
     Semaphore,
     Queue,
     Condition,
+    Barrier,
     /// A wait for an event or a result takes nothing, so nothing can be lost.
     Nothing,
 }
+
+/// The contenders of some cells that show the floor, without a primitive. They are not tested.
+const FLOORS: [&str; 2] = ["bare ring", "bare relay"];
 
 /// The findings about one type.
 #[derive(Clone, Debug)]
@@ -82,6 +87,10 @@ impl Findings {
             Some(condition_probe::<condition::Tokio>()),
             Some(condition_probe::<condition::EventListener>()),
             Some(condition_probe::<condition::Asyncband>()),
+            Some(barrier_probe::<barrier::Toro>()),
+            Some(barrier_probe::<barrier::Tokio>()),
+            Some(barrier_probe::<barrier::AsyncLock>()),
+            Some(barrier_probe::<barrier::Asyncband>()),
             queue_probe::<queue::Toro>(Room::For(1)),
             queue_probe::<queue::Toro>(Room::Unbounded),
             queue_probe::<queue::TokioBounded>(Room::For(1)),
@@ -99,7 +108,8 @@ impl Findings {
         ];
         let mut findings: Vec<Finding> = Vec::new();
         for finding in found.into_iter().flatten() {
-            // Bounded and unbounded queues of one crate share one finding.
+            // The bounded and the unbounded queue of one crate share one finding, and so do its
+            // fair and its barging lock or semaphore.
             match findings
                 .iter_mut()
                 .find(|known| (known.kind, known.name) == (finding.kind, finding.name))
@@ -116,35 +126,34 @@ impl Findings {
     }
 
     /// Lists which of these contenders of a cell are cancel-safe.
+    ///
+    /// # Panics
+    ///
+    /// If one of them was not tested.
     pub(super) fn remark(&self, kind: Kind, names: &[&str]) -> String {
         if kind == Kind::Nothing {
             return "nothing to lose".into();
         }
-        let of_kind = |name: &&&str| {
-            self.0.iter().any(|finding| finding.kind == kind && finding.name == **name)
-        };
-        let unsafe_ones: Vec<&str> = names
-            .iter()
-            .filter(of_kind)
-            .filter(|name| !self.is_safe(kind, name))
-            .copied()
-            .collect();
-        match unsafe_ones[..] {
+        let tested = names.iter().copied().filter(|name| !FLOORS.contains(name));
+        let losing: Vec<&str> = tested.filter(|name| !self.is_safe(kind, name)).collect();
+        match losing[..] {
             [] => "all cancel-safe".into(),
-            _ => format!("cancel-safe: all but {}", unsafe_ones.join(", ")),
+            _ => format!("cancel-safe: all but {}", losing.join(", ")),
         }
     }
 
     fn is_safe(&self, kind: Kind, name: &str) -> bool {
-        let about = |finding: &&Finding| finding.kind == kind && finding.name == name;
-        self.0.iter().filter(about).all(|finding| finding.losses.is_empty())
+        let finding = self.0.iter().find(|known| (known.kind, known.name) == (kind, name));
+        let finding = finding.unwrap_or_else(|| panic!("{name} is not tested as a {kind:?}"));
+        finding.losses.is_empty()
     }
 
     /// The losses and how they were found, for the notes under a table.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![
             "cancel-safe: tested; of two waiters the first is dropped between its wake-up and its \
-             poll, and the second must get what it waited for"
+             poll, and the second must get what it waited for; at a barrier, a dropped wait must \
+             not count"
                 .to_string(),
         ];
         for finding in self.0.iter().filter(|finding| !finding.losses.is_empty()) {
@@ -253,8 +262,9 @@ fn lock_probe<L: Lock>() -> Finding {
     Finding::new(Kind::Lock, L::NAME, lost(got, "the lock"))
 }
 
-/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that only
-/// the writer holds back the second reader, and once after the writer was granted.
+/// Drops a waiting writer in two cases. In the first, a reader holds the lock, so only the writer
+/// holds back a second reader. In the second, the writer has just been granted the lock, and a
+/// second writer waits for it.
 fn rwlock_probe<L: RwLock>() -> Finding {
     let lock = L::new();
     let mut losses = Vec::new();
@@ -290,6 +300,22 @@ fn condition_probe<C: Condition>() -> Finding {
     let condition = C::new();
     let got = survives_a_drop(condition.hear(), condition.hear(), || condition.notify()).is_some();
     Finding::new(Kind::Condition, C::NAME, lost(got, "a notification"))
+}
+
+/// The first of two parties arrives and gives up. The other must still wait.
+fn barrier_probe<B: Barrier>() -> Finding {
+    let barrier = B::new(2);
+    {
+        let mut first = pin!(barrier.wait());
+        assert!(task(first.as_mut()).poll().is_pending(), "it has to wait");
+    }
+    let mut second = pin!(barrier.wait());
+    let waits = task(second.as_mut()).poll().is_pending();
+    Finding::new(
+        Kind::Barrier,
+        B::NAME,
+        lost(waits, "the count: a dropped wait counts as an arrival"),
+    )
 }
 
 fn check_order(name: &str, order: Order, barged: bool) {
@@ -379,7 +405,7 @@ fn getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
 }
 
 /// Whether a new `put` takes the room that was made for a waiting one. `None` for a queue without a
-/// bound.
+/// bound or with only one producer.
 fn putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     if room == Room::Unbounded {
         return None;

@@ -1,7 +1,7 @@
 //! Waiting for a change of a value behind a lock: a whole turn, and the notification alone.
 
 use super::wake::CROWD;
-use crate::drive::{Crowd, time_together};
+use crate::drive::{WaiterSet, time_together};
 use crate::peers::condition::{Asyncband, Condition, EventListener, Tokio, Toro};
 use crate::round::{Contender, Sample};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn take_turns<C: Condition>(runtime: &Arc<Runtime>) -> Contender {
 fn notify_each<C: Condition>(waiters: usize) -> Contender {
     let conditions: &'static [C] =
         (0..CROWD / waiters).map(|_| C::new()).collect::<Vec<_>>().leak();
-    let mut crowd = Crowd::new(conditions.len() * waiters);
+    let mut crowd = WaiterSet::new(conditions.len() * waiters);
     Contender::new(C::NAME, move |ops| {
         let (mut elapsed, mut done) = (Duration::ZERO, 0);
         while done < ops {

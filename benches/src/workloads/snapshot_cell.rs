@@ -1,6 +1,6 @@
 //! Reads a value that may be replaced.
 
-use crate::peers::board::{Board, Locked, Nest, Picture, Shared, Swap, Watch};
+use crate::peers::snapshot_cell::{Locked, Nest, Shared, SnapshotCell, Swap, Value, Watch};
 use crate::round::{Contender, Sample};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub enum Writer {
 pub const PAUSE: Duration = Duration::from_micros(100);
 
 /// Reads one number of the value.
-pub fn look(writer: Writer) -> Vec<Contender> {
+pub fn read(writer: Writer) -> Vec<Contender> {
     vec![
-        looks::<Nest>(Nest::NAME, writer),
-        looks::<Swap>(Swap::NAME, writer),
-        looks::<Shared>(Shared::NAME, writer),
-        looks::<Watch>(Watch::NAME, writer),
-        looks::<Locked>(Locked::NAME, writer),
+        reads::<Nest>(Nest::NAME, writer),
+        reads::<Swap>(Swap::NAME, writer),
+        reads::<Shared>(Shared::NAME, writer),
+        reads::<Watch>(Watch::NAME, writer),
+        reads::<Locked>(Locked::NAME, writer),
     ]
 }
 
@@ -35,27 +35,27 @@ pub const QUIET: &str = "nest without a writer";
 
 /// The nest with a writer compared with the nest without.
 pub fn with_and_without() -> Vec<Contender> {
-    vec![looks::<Nest>(Nest::NAME, Writer::Swaps), looks::<Nest>(QUIET, Writer::None)]
+    vec![reads::<Nest>(Nest::NAME, Writer::Swaps), reads::<Nest>(QUIET, Writer::None)]
 }
 
-fn looks<B: Board>(name: &'static str, writer: Writer) -> Contender {
-    let board = Arc::new(B::new(picture(0)));
+fn reads<B: SnapshotCell>(name: &'static str, writer: Writer) -> Contender {
+    let cell = Arc::new(B::new(value(0)));
     Contender::new(name, move |ops| {
         let stop = Arc::new(AtomicBool::new(false));
         let writing = (writer == Writer::Swaps).then(|| {
-            let (board, stop) = (board.clone(), stop.clone());
+            let (cell, stop) = (cell.clone(), stop.clone());
             std::thread::spawn(move || {
                 let mut number = 0;
                 while !stop.load(Ordering::Relaxed) {
                     number += 1;
-                    board.replace(picture(number));
+                    cell.replace(value(number));
                     std::thread::sleep(PAUSE);
                 }
             })
         });
         let start = Instant::now();
         for op in 0..ops {
-            black_box(black_box(&*board).look(op as usize % 32));
+            black_box(black_box(&*cell).read(op as usize % 32));
         }
         let elapsed = start.elapsed();
         stop.store(true, Ordering::Relaxed);
@@ -66,6 +66,6 @@ fn looks<B: Board>(name: &'static str, writer: Writer) -> Contender {
     })
 }
 
-fn picture(number: u64) -> Picture {
+fn value(number: u64) -> Value {
     [number; 32]
 }
