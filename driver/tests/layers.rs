@@ -1,8 +1,8 @@
 //! The layers of the crate: below the handles, the top-level modules depend on each other without
 //! cycles.
 //!
-//! The test reads the paths that begin with `crate::`, in groups too. A re-export (`pub use`) for users is not a
-//! dependency.
+//! The test reads the paths that begin with `crate::`, in groups too. A re-export (`pub use`) for
+//! users is not a dependency.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
