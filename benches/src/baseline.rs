@@ -92,12 +92,12 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no baseline. The message names it.
+    /// The file cannot be read, or is not a baseline. The message names it.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|why| format!("cannot read the baseline {}: {why}", path.display()))?;
         serde_json::from_str(&text)
-            .map_err(|why| format!("{} is no baseline: {why}", path.display()))
+            .map_err(|why| format!("{} is not a baseline: {why}", path.display()))
     }
 
     /// Writes the baseline to a file.

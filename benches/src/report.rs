@@ -40,10 +40,10 @@ impl Cell {
     ///
     /// # Panics
     ///
-    /// If the unit of the cell is no unit of time.
+    /// If the unit of the cell is not a unit of time.
     #[must_use]
     pub fn timing_operations(mut self) -> Self {
-        assert!(per_second(self.unit).is_some(), "{:?} is no unit of time", self.unit);
+        assert!(per_second(self.unit).is_some(), "{:?} is not a unit of time", self.unit);
         self.is_time = true;
         self
     }
@@ -92,7 +92,7 @@ impl Cell {
     }
 }
 
-/// The number of these units in a second. `None` if the unit is no unit of time.
+/// The number of these units in a second. `None` if it is not a unit of time.
 fn per_second(unit: &str) -> Option<f64> {
     match unit {
         "ns" => Some(1e9),

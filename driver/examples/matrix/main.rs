@@ -6,14 +6,14 @@
 //! cargo run -p driver --example matrix -- --draw            # from the reports of earlier runs
 //! ```
 //!
-//! A run writes its reports to `target/matrix`, and the picture `matrix.svg` and the table
+//! A run writes its reports to `target/matrix`, and the diagram `matrix.svg` and the table
 //! `matrix.md` to `driver/matrix`. Each conformance case runs once for each version, on the first
 //! servers that meet its requirements. With `--servers standalone,replica-set` it runs on each of
 //! these servers that meets them. The exit code is 1 if a cell is red.
 
 mod cells;
-mod picture;
 mod run;
+mod svg;
 mod table;
 
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             let path = arguments.output.join(name);
             std::fs::write(&path, content).map_err(|error| format!("{}: {error}", path.display()))
         };
-        write("matrix.svg", picture::of(&matrix))?;
+        write("matrix.svg", svg::of(&matrix))?;
         let table = table::of(&matrix);
         write("matrix.md", table.clone())?;
         println!("{table}");

@@ -38,8 +38,8 @@ pub(super) fn cells() -> Vec<Trial> {
 
 fn archive(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("MONGODB_BENCHMARK_DATA").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/benchmark-data");
-    Some(named.unwrap_or_else(beside).join(name)).filter(|path| path.is_file())
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/benchmark-data");
+    Some(named.unwrap_or_else(default).join(name)).filter(|path| path.is_file())
 }
 
 /// The content of one file of an archive.

@@ -2,10 +2,10 @@
 //! "export" of the specification "Performance Benchmarking".
 //!
 //! The files are those of that specification, with 5000 documents of about 1 KB each. They come
-//! from `parallel.tgz` in the folder that `MONGODB_BENCHMARK_DATA` names, or else in
-//! `../shared/benchmark-data` beside the project. An operation processes [`FILES`] of its hundred
-//! files, one per worker at a time. Reading, parsing and printing JSON is part of it, and each
-//! client uses its own version of `bson`.
+//! from `parallel.tgz` in the folder `MONGODB_BENCHMARK_DATA`, by default
+//! `../shared/benchmark-data`. An operation processes [`FILES`] of its hundred files, one per worker
+//! at a time. Reading, parsing and printing JSON is part of it, and each client uses its own version
+//! of `bson`.
 
 use super::Trial;
 use super::ground::{DB, Ground};
@@ -38,8 +38,8 @@ impl Corpus {
     /// `None` if there is no archive, or it cannot be unpacked.
     fn unpack() -> Option<Self> {
         let named = std::env::var_os("MONGODB_BENCHMARK_DATA").map(PathBuf::from);
-        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/benchmark-data");
-        let archive = named.unwrap_or_else(beside).join("parallel.tgz");
+        let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/benchmark-data");
+        let archive = named.unwrap_or_else(default).join("parallel.tgz");
         if !archive.is_file() {
             return None;
         }

@@ -12,7 +12,7 @@ const GREEN: &str = "#2f8f5b";
 const RED: &str = "#c0392b";
 const GREY: &str = "#d5dbe0";
 
-/// The whole picture.
+/// The whole diagram.
 pub(crate) fn of(matrix: &Matrix) -> String {
     let (rows, versions) = (matrix.rows(), matrix.versions());
     let width = LABELS + WIDTH * versions.len() + 20;
