@@ -1,27 +1,24 @@
 //! Change streams.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::change_stream::{ChangeStreamEvent, OperationType, ResumeToken};
-use driver::client::Client;
 use driver::collection::Collection;
-use driver::event::EventHandler;
-use driver::event::command::CommandEvent;
 use driver::options::{
-    ChangeStreamOptions, ChangeStreamPreAndPostImages, ClientOptions, ConnectionString,
-    FullDocumentBeforeChangeType, FullDocumentType,
+    ChangeStreamOptions, ChangeStreamPreAndPostImages, FullDocumentBeforeChangeType,
+    FullDocumentType,
 };
 use serde::{Deserialize, Serialize};
 use testbed::{ReplicaSet, Version, eventually, shared_replica_set};
 
 use crate::api::{Api, block_on, on_both_apis};
+use crate::observed::Observed;
 use crate::reads::Reads;
 
 on_both_apis! {
-    stream_gives_what_happens_to_its_collection
+    stream_returns_the_changes_of_its_collection
     database_and_client_are_watched_as_a_whole
     stream_in_a_session_gives_the_same
     token_moves_on_while_nothing_happens
@@ -43,36 +40,16 @@ struct Monkey {
     _id: i32,
 }
 
-type Sent = Arc<Mutex<Vec<(String, Document)>>>;
-
-/// A client of `uri`, and its commands.
-fn watched<F: Reads>(uri: &str) -> (Client<F>, Sent) {
-    let sent = Sent::default();
-    let seen = sent.clone();
-    let mut options: ClientOptions = ConnectionString::parse(uri).unwrap().options;
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(event) = event {
-            seen.lock().unwrap().push((event.command_name, event.command));
-        }
-    }));
-    (F::open(options).unwrap(), sent)
-}
-
-fn named(sent: &Sent, name: &str) -> Vec<Document> {
-    let sent = sent.lock().unwrap();
-    sent.iter().filter(|(command, _)| command == name).map(|(_, sent)| sent.clone()).collect()
-}
-
 /// A collection that exists, on the shared replica set.
-fn monkeys<F: Reads>() -> (Collection<Monkey, F>, Sent) {
+fn monkeys<F: Reads>() -> (Collection<Monkey, F>, Observed<F>) {
     monkeys_of(&shared_replica_set().unwrap().uri())
 }
 
-fn monkeys_of<F: Reads>(uri: &str) -> (Collection<Monkey, F>, Sent) {
-    let (client, sent) = watched(uri);
-    let collection = client.database(&F::name()).collection::<Monkey>("monkeys");
+fn monkeys_of<F: Reads>(uri: &str) -> (Collection<Monkey, F>, Observed<F>) {
+    let observed = Observed::of(uri);
+    let collection = observed.database().collection::<Monkey>("monkeys");
     F::end(collection.insert_one(Monkey { _id: -1 })).unwrap();
-    (collection, sent)
+    (collection, observed)
 }
 
 fn insert<F: Reads>(collection: &Collection<Monkey, F>, ids: std::ops::Range<i32>) {
@@ -83,7 +60,7 @@ fn ids(events: &[ChangeStreamEvent<Monkey>]) -> Vec<i32> {
     events.iter().map(|event| event.full_document.as_ref().unwrap()._id).collect()
 }
 
-fn stream_gives_what_happens_to_its_collection<F: Reads>() {
+fn stream_returns_the_changes_of_its_collection<F: Reads>() {
     let (monkeys, _) = monkeys::<F>();
     let plain = monkeys.clone_with_type::<Document>();
     let watch = plain.watch().full_document(FullDocumentType::UpdateLookup).batch_size(2);
@@ -127,7 +104,7 @@ fn database_and_client_are_watched_as_a_whole<F: Reads>() {
 }
 
 fn stream_in_a_session_gives_the_same<F: Reads>() {
-    let (monkeys, sent) = monkeys::<F>();
+    let (monkeys, observed) = monkeys::<F>();
     let mut session = F::session(&monkeys);
     let mut stream = F::end(monkeys.watch().session(&mut session)).unwrap();
     insert(&monkeys, 0..3);
@@ -138,13 +115,13 @@ fn stream_in_a_session_gives_the_same<F: Reads>() {
     assert!(F::next_event_if_any_in(&mut stream, &mut session).unwrap().is_none());
     assert!(stream.is_alive() && stream.resume_token().is_some());
     let lsid = |command: &Document| command.get_document("lsid").unwrap().clone();
-    for command in named(&sent, "getMore") {
+    for command in observed.sent("getMore") {
         assert_eq!(lsid(&command), *session.id());
     }
 }
 
 fn token_moves_on_while_nothing_happens<F: Reads>() {
-    let (monkeys, sent) = monkeys::<F>();
+    let (monkeys, observed) = monkeys::<F>();
     let watch = monkeys.watch().max_await_time(Duration::from_millis(50));
     let mut stream = F::end(watch).unwrap();
     let before = stream.resume_token();
@@ -152,9 +129,9 @@ fn token_moves_on_while_nothing_happens<F: Reads>() {
     // Writes elsewhere advance the oplog.
     let elsewhere = monkeys.client().database(&F::name()).collection::<Document>("c");
     F::end(elsewhere.insert_one(doc! {})).unwrap();
-    let asked = named(&sent, "getMore").len();
+    let asked = observed.sent("getMore").len();
     assert!(F::next_event_if_any(&mut stream).unwrap().is_none());
-    assert_eq!(named(&sent, "getMore").len(), asked + 1, "it asks once");
+    assert_eq!(observed.sent("getMore").len(), asked + 1, "it asks once");
     eventually("the token moves on", || {
         assert!(F::next_event_if_any(&mut stream).unwrap().is_none());
         stream.resume_token() != before
@@ -207,8 +184,8 @@ fn invalidated_stream_ends_and_another_starts_after<F: Reads>() {
 }
 
 /// Kills the cursor of the stream on the server.
-fn kill_cursor<F: Reads>(monkeys: &Collection<Monkey, F>, sent: &Sent) {
-    let last = named(sent, "getMore").pop().expect("the stream has asked for a batch");
+fn kill_cursor<F: Reads>(monkeys: &Collection<Monkey, F>, observed: &Observed<F>) {
+    let last = observed.sent("getMore").pop().expect("the stream has asked for a batch");
     let kill =
         doc! { "killCursors": monkeys.name(), "cursors": [last.get_i64("getMore").unwrap()] };
     let database = monkeys.client().database(&monkeys.namespace().db);
@@ -216,7 +193,7 @@ fn kill_cursor<F: Reads>(monkeys: &Collection<Monkey, F>, sent: &Sent) {
 }
 
 fn stream_resumes_after_the_loss_of_its_cursor<F: Reads>() {
-    let (monkeys, sent) = monkeys::<F>();
+    let (monkeys, observed) = monkeys::<F>();
     let watch = monkeys.watch().batch_size(1).max_await_time(Duration::from_millis(50));
     let mut stream = F::end(watch.comment("seen")).unwrap();
     insert(&monkeys, 0..2);
@@ -226,17 +203,17 @@ fn stream_resumes_after_the_loss_of_its_cursor<F: Reads>() {
     }
     // Twice, also without an event in between.
     for _ in 0..2 {
-        kill_cursor(&monkeys, &sent);
+        kill_cursor(&monkeys, &observed);
         assert!(F::next_event_if_any(&mut stream).unwrap().is_none());
         assert!(F::next_event_if_any(&mut stream).unwrap().is_none());
     }
-    kill_cursor(&monkeys, &sent);
+    kill_cursor(&monkeys, &observed);
     insert(&monkeys, 2..5);
     for i in 2..5 {
         let event = F::try_next_event(&mut stream).unwrap().unwrap();
         assert_eq!(event.full_document, Some(Monkey { _id: i }));
     }
-    let opened = named(&sent, "aggregate");
+    let opened = observed.sent("aggregate");
     assert_eq!(opened.len(), 4);
     let lsid = |command: &Document| command.get_document("lsid").unwrap().clone();
     for again in &opened[1..] {
@@ -251,7 +228,7 @@ fn stream_resumes_after_the_loss_of_its_cursor<F: Reads>() {
 fn stream_outlives_its_primary<F: Reads>() {
     let set = ReplicaSet::start(3).unwrap();
     let uri = format!("{}&w=majority", set.uri());
-    let (monkeys, sent) = monkeys_of::<F>(&uri);
+    let (monkeys, observed) = monkeys_of::<F>(&uri);
     let watch = monkeys.watch().max_await_time(Duration::from_millis(100));
     let mut stream = F::end(watch).unwrap();
     let mut seen = Vec::new();
@@ -267,7 +244,7 @@ fn stream_outlives_its_primary<F: Reads>() {
         set.restart(killed).unwrap();
     }
     assert_eq!(ids(&seen), (0..20).collect::<Vec<_>>(), "no event is lost or comes twice");
-    assert!(named(&sent, "aggregate").len() > 2, "it was resumed");
+    assert!(observed.sent("aggregate").len() > 2, "it was resumed");
 }
 
 fn stream_refuses_events_without_a_token<F: Reads>() {
@@ -284,7 +261,7 @@ fn stream_refuses_events_without_a_token<F: Reads>() {
 
 fn error_of_the_server_ends_the_stream<F: Reads>() {
     let set = ReplicaSet::start(1).unwrap();
-    let (monkeys, sent) = monkeys_of::<F>(&set.uri());
+    let (monkeys, observed) = monkeys_of::<F>(&set.uri());
     let mut stream = F::end(monkeys.watch()).unwrap();
     let fail = doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
@@ -295,15 +272,15 @@ fn error_of_the_server_ends_the_stream<F: Reads>() {
     assert_eq!(error.code(), Some(280));
     assert!(!stream.is_alive(), "it is not resumed");
     assert!(F::try_next_event(&mut stream).unwrap().is_none());
-    assert_eq!(named(&sent, "aggregate").len(), 1);
+    assert_eq!(observed.sent("aggregate").len(), 1);
     drop(held);
 }
 
 fn comment_goes_with_the_command_alone<F: Reads>() {
-    let (monkeys, sent) = monkeys::<F>();
+    let (monkeys, observed) = monkeys::<F>();
     let options = ChangeStreamOptions::builder().comment(Some("why".into())).build();
     F::end(monkeys.watch().with_options(options)).unwrap();
-    let command = named(&sent, "aggregate").pop().unwrap();
+    let command = observed.sent("aggregate").pop().unwrap();
     assert_eq!(command.get_str("comment").unwrap(), "why");
     let stage = command.get_array("pipeline").unwrap()[0].as_document().unwrap();
     assert_eq!(*stage, doc! { "$changeStream": {} });
@@ -327,12 +304,12 @@ fn event_of_another_type_is_an_error_and_the_next_follows<F: Reads>() {
 }
 
 fn dropped_stream_is_killed_on_the_server<F: Reads>() {
-    let (monkeys, sent) = monkeys::<F>();
+    let (monkeys, observed) = monkeys::<F>();
     let mut stream = F::end(monkeys.watch()).unwrap();
     insert(&monkeys, 1..2);
     F::try_next_event(&mut stream).unwrap().unwrap();
     drop(stream);
-    eventually("the cursor is killed", || !named(&sent, "killCursors").is_empty());
+    eventually("the cursor is killed", || !observed.sent("killCursors").is_empty());
 }
 
 fn standalone_server_refuses_to_be_watched<F: Reads>() {

@@ -19,7 +19,7 @@ on_both_apis! {
     batches_of_a_session_are_the_same
     batch_size_of_zero_gives_an_empty_batch_first
     document_of_another_type_is_an_error_and_the_next_follows
-    tailing_cursor_gives_what_is_there_without_waiting
+    tailing_cursor_returns_present_documents
 }
 
 fn numbers<F: Reads>(count: i32) -> Collection<Document, F> {
@@ -150,7 +150,7 @@ fn tailing<F: Reads>() -> (Collection<Document, F>, Cursor<Document, F>) {
     (log, cursor.unwrap())
 }
 
-fn tailing_cursor_gives_what_is_there_without_waiting<F: Reads>() {
+fn tailing_cursor_returns_present_documents<F: Reads>() {
     let (log, mut cursor) = tailing::<F>();
     let mut next =
         || F::next_if_any(&mut cursor).unwrap().map(|found| found.get_i32("_id").unwrap());

@@ -1,23 +1,20 @@
 //! Transactions, on a replica set.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use driver::bson::{Document, doc};
-use driver::client::Client;
 use driver::collection::Collection;
 use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
-use driver::event::EventHandler;
-use driver::event::command::CommandEvent;
 use driver::options::{
-    Acknowledgment, ConnectionString, ReadConcern, ReadPreference, SessionOptions,
-    TransactionOptions, WriteConcern,
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SessionOptions, TransactionOptions,
+    WriteConcern,
 };
 use driver::session::ClientSession;
 use testbed::{ReplicaSet, eventually, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
+use crate::observed::{Observed, turn_for_faults};
 
 on_both_apis! {
     transaction_is_seen_when_it_is_committed
@@ -38,73 +35,39 @@ on_both_apis! {
     timed_transaction_refuses_timeouts_of_its_operations
 }
 
-/// The sent commands.
-type Sent = Arc<Mutex<Vec<Document>>>;
-
-struct Ground<F: Api> {
-    client: Client<F>,
-    sent: Sent,
-    name: String,
+/// A client of the shared replica set, and its commands.
+fn observed<F: Api>() -> Observed<F> {
+    observed_with(|_| {})
 }
 
-impl<F: Api> Ground<F> {
-    fn new() -> Self {
-        Self::with(|_| {})
-    }
-
-    fn with(change: impl FnOnce(&mut driver::options::ClientOptions)) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut options = ConnectionString::parse(servers().uri()).unwrap().options;
-        let sent = Sent::default();
-        let log = Arc::clone(&sent);
-        options.command_event_handler = Some(EventHandler::callback(move |event| {
-            if let CommandEvent::Started(started) = event {
-                log.lock().unwrap().push(started.command);
-            }
-        }));
-        options.app_name = Some(format!("transactions{number}"));
-        change(&mut options);
-        let client = F::open(options).unwrap();
-        let ground = Ground { client, sent, name: format!("transactions_{number}") };
-        // Servers of 4.2 create no collections in a transaction.
-        F::end(ground.items().insert_one(doc! { "_id": 0 })).unwrap();
-        ground.sent.lock().unwrap().clear();
-        ground
-    }
-
-    fn items(&self) -> Collection<Document, F> {
-        self.client.database("operations").collection(&self.name)
-    }
-
-    fn session(&self) -> ClientSession<F> {
-        F::start_session(&self.client)
-    }
-
-    /// The commands with that name.
-    fn sent(&self, name: &str) -> Vec<Document> {
-        let sent = self.sent.lock().unwrap();
-        sent.iter().filter(|command| command.contains_key(name)).cloned().collect()
-    }
-
-    /// Makes the primary fail the commands `name` of this client, according to `data`.
-    fn fail(&self, name: &str, times: i32, mut data: Document) {
-        data.extend(doc! { "failCommands": [name], "appName": self.app_name() });
-        let admin = self.client.database("admin");
-        let command =
-            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
-        F::end(admin.run_command(command)).unwrap();
-    }
-
-    fn app_name(&self) -> String {
-        self.name.replace('_', "")
-    }
+fn observed_with<F: Api>(adjust: impl FnOnce(&mut ClientOptions)) -> Observed<F> {
+    let observed = Observed::<F>::with(&servers().uri(), adjust);
+    // Servers of 4.2 create no collections in a transaction.
+    F::end(items(&observed).insert_one(doc! { "_id": 0 })).unwrap();
+    observed.forget();
+    observed
 }
 
-/// A server has only one such fail point, so tests that set it run one after the other.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+fn items<F: Api>(observed: &Observed<F>) -> Collection<Document, F> {
+    observed.database().collection("items")
+}
+
+fn session<F: Api>(observed: &Observed<F>) -> ClientSession<F> {
+    F::start_session(&observed.client)
+}
+
+/// Makes the primary fail the commands `name` of this client, according to `data`.
+fn fail<F: Api>(observed: &Observed<F>, name: &str, times: i32, mut data: Document) {
+    data.extend(doc! { "failCommands": [name], "appName": &observed.name });
+    let command =
+        doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+    F::end(observed.client.database("admin").run_command(command)).unwrap();
+}
+
+/// Makes the next insert of this client fail with a transient error.
+fn fail_next_insert<F: Api>(observed: &Observed<F>) {
+    let labels = [TRANSIENT_TRANSACTION_ERROR];
+    fail(observed, "insert", 1, doc! { "errorCode": 251, "errorLabels": labels });
 }
 
 fn servers() -> &'static ReplicaSet {
@@ -120,8 +83,8 @@ fn count<F: Api>(items: &Collection<Document, F>) -> u64 {
 }
 
 fn transaction_is_seen_when_it_is_committed<F: Api>() {
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction().read_concern(ReadConcern::snapshot())).unwrap();
     for id in 1..=2 {
         F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
@@ -131,7 +94,7 @@ fn transaction_is_seen_when_it_is_committed<F: Api>() {
     assert_eq!(F::end(items.count_documents(filter).session(&mut session)).unwrap(), 2);
     F::end(session.commit_transaction()).unwrap();
     assert_eq!(count(&items), 2);
-    let inserts = ground.sent("insert");
+    let inserts = observed.sent("insert");
     assert!(inserts[0].get_bool("startTransaction").unwrap());
     assert!(
         inserts[0].get_document("readConcern").is_ok_and(|concern| concern.contains_key("level"))
@@ -140,20 +103,20 @@ fn transaction_is_seen_when_it_is_committed<F: Api>() {
         !inserts[1].contains_key("startTransaction") && !inserts[1].contains_key("readConcern")
     );
     let number = inserts[0].get_i64("txnNumber").unwrap();
-    for command in inserts.iter().chain(&ground.sent("commitTransaction")) {
+    for command in inserts.iter().chain(&observed.sent("commitTransaction")) {
         assert_eq!(command.get_i64("txnNumber").unwrap(), number, "{command}");
         assert!(!command.get_bool("autocommit").unwrap(), "{command}");
     }
 }
 
 fn aborted_transaction_leaves_nothing<F: Api>() {
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     F::end(session.abort_transaction()).unwrap();
     assert_eq!(count(&items), 0);
-    assert_eq!(ground.sent("abortTransaction").len(), 1);
+    assert_eq!(observed.sent("abortTransaction").len(), 1);
     let twice = F::end(session.abort_transaction()).unwrap_err();
     assert!(twice.to_string().contains("Cannot call abortTransaction twice"), "{twice}");
     // The next operation is in no transaction.
@@ -164,8 +127,8 @@ fn aborted_transaction_leaves_nothing<F: Api>() {
 }
 
 fn empty_transaction_sends_nothing<F: Api>() {
-    let ground = Ground::<F>::new();
-    let mut session = ground.session();
+    let observed = observed::<F>();
+    let mut session = session(&observed);
     F::end(session.start_transaction()).unwrap();
     F::end(session.commit_transaction()).unwrap();
     F::end(session.commit_transaction()).unwrap();
@@ -173,31 +136,33 @@ fn empty_transaction_sends_nothing<F: Api>() {
     F::end(session.abort_transaction()).unwrap();
     F::end(session.start_transaction()).unwrap();
     drop(session);
-    assert!(ground.sent.lock().unwrap().is_empty());
+    assert!(observed.names().is_empty());
 }
 
 fn dropped_session_aborts_its_transaction<F: Api>() {
-    let ground = Ground::<F>::new();
-    let items = ground.items();
+    let observed = observed::<F>();
+    let items = items(&observed);
     for id in 1..=20 {
-        let mut session = ground.session();
+        let mut session = session(&observed);
         F::end(session.start_transaction()).unwrap();
         F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
     }
-    eventually("all are aborted in the background", || ground.sent("abortTransaction").len() == 20);
+    eventually("all are aborted in the background", || {
+        observed.sent("abortTransaction").len() == 20
+    });
     // The documents are unlocked, and nothing was written.
     F::end(items.insert_many((1..=20).map(|id| doc! { "_id": id }))).unwrap();
 }
 
 fn concerns_of_operations_are_refused_by_name<F: Api>() {
-    let ground = Ground::<F>::with(|options| {
+    let observed = observed_with::<F>(|options| {
         options.read_concern = Some(ReadConcern::local());
     });
-    let (items, mut session) = (ground.items(), ground.session());
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
     let read = items.find_one(doc! {}).read_concern(ReadConcern::majority());
     let error = F::end(read.session(&mut session)).unwrap_err();
-    assert!(error.to_string().contains("find_one on operations."), "{error}");
+    assert!(error.to_string().contains(&format!("find_one on {}.", observed.name)), "{error}");
     assert!(error.to_string().contains("Cannot set read concern"), "{error}");
     let write = items.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority());
     let error = F::end(write.session(&mut session)).unwrap_err();
@@ -215,10 +180,10 @@ fn concerns_of_operations_are_refused_by_name<F: Api>() {
 }
 
 fn reads_of_a_transaction_ask_the_primary<F: Api>() {
-    let ground = Ground::<F>::with(|options| {
+    let observed = observed_with::<F>(|options| {
         options.selection_criteria = Some(ReadPreference::nearest(None).into());
     });
-    let (items, mut session) = (ground.items(), ground.session());
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
     // Writes ignore it.
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
@@ -234,13 +199,13 @@ fn reads_of_a_transaction_ask_the_primary<F: Api>() {
 }
 
 fn second_commit_asks_for_a_majority<F: Api>() {
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction().write_concern(nodes(1))).unwrap();
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     F::end(session.commit_transaction()).unwrap();
     F::end(session.commit_transaction()).unwrap();
-    let commits = ground.sent("commitTransaction");
+    let commits = observed.sent("commitTransaction");
     assert_eq!(commits[0].get_document("writeConcern").unwrap(), &doc! { "w": 1 });
     let again = commits[1].get_document("writeConcern").unwrap();
     assert_eq!(again.get_str("w").unwrap(), "majority");
@@ -249,13 +214,13 @@ fn second_commit_asks_for_a_majority<F: Api>() {
 }
 
 fn lost_commit_is_sent_again<F: Api>() {
-    let _turn = turn();
-    let ground = Ground::<F>::with(|options| options.retry_writes = Some(false));
-    let (items, mut session) = (ground.items(), ground.session());
+    let _turn = turn_for_faults();
+    let observed = observed_with::<F>(|options| options.retry_writes = Some(false));
+    let (items, mut session) = (items(&observed), session(&observed));
     for (lost, id) in [(1, 1), (2, 2)] {
         F::end(session.start_transaction()).unwrap();
         F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
-        ground.fail("commitTransaction", lost, doc! { "closeConnection": true });
+        fail(&observed, "commitTransaction", lost, doc! { "closeConnection": true });
         let committed = F::end(session.commit_transaction());
         if lost == 1 {
             committed.unwrap();
@@ -270,40 +235,41 @@ fn lost_commit_is_sent_again<F: Api>() {
 }
 
 fn lost_write_is_transient<F: Api>() {
-    let _turn = turn();
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let _turn = turn_for_faults();
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
-    ground.fail("insert", 1, doc! { "closeConnection": true });
+    fail(&observed, "insert", 1, doc! { "closeConnection": true });
     let error = F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap_err();
     assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
-    assert_eq!(ground.sent("insert").len(), 1, "a write of a transaction was sent again");
+    assert_eq!(observed.sent("insert").len(), 1, "a write of a transaction was sent again");
 }
 
 /// The server refuses the first command of the transaction, and the command that ends it. Both are
 /// sent again on the same connection.
 fn transaction_starts_after_a_reauthentication<F: Api>() {
-    let _turn = turn();
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let _turn = turn_for_faults();
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
-    ground.fail("insert", 1, doc! { "errorCode": 391 });
+    fail(&observed, "insert", 1, doc! { "errorCode": 391 });
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
-    ground.fail("commitTransaction", 1, doc! { "errorCode": 391 });
+    fail(&observed, "commitTransaction", 1, doc! { "errorCode": 391 });
     F::end(session.commit_transaction()).unwrap();
     assert_eq!(count(&items), 1);
-    let inserts = ground.sent("insert");
+    let inserts = observed.sent("insert");
     assert_eq!(inserts.len(), 2);
     assert!(inserts.iter().all(|insert| insert.get_bool("startTransaction").unwrap_or_default()));
-    assert_eq!(ground.sent("commitTransaction").len(), 2);
+    assert_eq!(observed.sent("commitTransaction").len(), 2);
 }
 
 fn closure_is_called_again_after_a_transient_error<F: Api>() {
-    let _turn = turn();
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let _turn = turn_for_faults();
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     let called = AtomicU32::new(0);
-    ground.fail(
+    fail(
+        &observed,
         "insert",
         2,
         doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
@@ -331,8 +297,8 @@ impl From<driver::Error> for Refused {
 }
 
 fn closure_gives_an_error_of_its_own_type<F: Api>() {
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     let ended = F::in_transaction(session.start_transaction(), &|session| {
         F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
         Err::<(), _>(Refused::Poor)
@@ -362,14 +328,10 @@ fn calls<F: Api, E: From<driver::Error> + Send + std::fmt::Debug + 'static>(
     other: impl Fn() -> E + Sync,
     aborts: bool,
 ) -> u32 {
-    let _turn = turn();
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
-    ground.fail(
-        "insert",
-        1,
-        doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
-    );
+    let _turn = turn_for_faults();
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
+    fail_next_insert(&observed);
     let called = AtomicU32::new(0);
     let ended: Result<(), E> = F::in_transaction(session.start_transaction(), &|session| {
         called.fetch_add(1, Ordering::Relaxed);
@@ -398,14 +360,10 @@ fn closure_that_gives_up_is_not_called_again<F: Api>() {
     assert_eq!(calls::<F, _>(Ends::GivingUp, || Refused::Poor, false), 2);
     assert_eq!(calls::<F, _>(Ends::GivingUp, || Refused::Poor, true), 1);
     // `and_run` of both APIs has the driver's error type.
-    let _turn = turn();
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
-    ground.fail(
-        "insert",
-        1,
-        doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
-    );
+    let _turn = turn_for_faults();
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
+    fail_next_insert(&observed);
     let called = AtomicU32::new(0);
     let ended = F::with_transaction(session.start_transaction(), &|session| {
         called.fetch_add(1, Ordering::Relaxed);
@@ -417,15 +375,15 @@ fn closure_that_gives_up_is_not_called_again<F: Api>() {
 }
 
 fn oversized_document_leaves_the_transaction_as_it_was<F: Api>() {
-    let ground = Ground::<F>::new();
-    let (items, mut session) = (ground.items(), ground.session());
+    let observed = observed::<F>();
+    let (items, mut session) = (items(&observed), session(&observed));
     F::end(session.start_transaction()).unwrap();
     let large = doc! { "_id": 1, "x": "x".repeat(17 << 20) };
     let error = F::end(items.insert_one(large).session(&mut session)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     F::end(session.commit_transaction()).unwrap();
-    assert!(ground.sent("insert")[0].get_bool("startTransaction").unwrap());
+    assert!(observed.sent("insert")[0].get_bool("startTransaction").unwrap());
     assert_eq!(count(&items), 1);
 }
 
@@ -433,13 +391,13 @@ fn snapshot_of_a_given_time_sees_that_time<F: Api>() {
     if servers().version() < testbed::Version::new(5, 0, 0) {
         return;
     }
-    let ground = Ground::<F>::new();
-    let items = ground.items();
+    let observed = observed::<F>();
+    let items = items(&observed);
     let snapshot = |time| {
         let mut options = driver::options::SessionOptions::default();
         options.snapshot = Some(true);
         options.snapshot_time = time;
-        F::session_with(&ground.client, options).unwrap()
+        F::session_with(&observed.client, options).unwrap()
     };
     let all = || items.find_one(doc! { "_id": 1 });
     let mut first = snapshot(None);
@@ -450,7 +408,7 @@ fn snapshot_of_a_given_time_sees_that_time<F: Api>() {
     assert!(F::end(all()).unwrap().is_some());
     let mut options = driver::options::SessionOptions::default();
     options.snapshot_time = first.snapshot_time();
-    let error = F::session_with(&ground.client, options).unwrap_err();
+    let error = F::session_with(&observed.client, options).unwrap_err();
     assert!(error.to_string().contains("snapshot_time"), "{error}");
     let started = F::end(second.start_transaction().with_options(TransactionOptions::default()));
     assert!(started.unwrap_err().to_string().contains("not supported in snapshot sessions"));
@@ -458,10 +416,10 @@ fn snapshot_of_a_given_time_sees_that_time<F: Api>() {
 
 fn timed_transaction_refuses_timeouts_of_its_operations<F: Api>() {
     const MINUTE: Duration = Duration::from_secs(60);
-    let ground = Ground::<F>::new();
+    let observed = observed::<F>();
     let options = SessionOptions::builder().default_timeout(MINUTE).build();
-    let mut session = F::session_with(&ground.client, options).unwrap();
-    let items = ground.items();
+    let mut session = F::session_with(&observed.client, options).unwrap();
+    let items = items(&observed);
     let refused = |outcome: driver::Result<()>| {
         let error = outcome.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
@@ -476,7 +434,7 @@ fn timed_transaction_refuses_timeouts_of_its_operations<F: Api>() {
         let bulk = items.bulk_write(models).timeout(MINUTE).session(&mut *session);
         refused(F::end(bulk).map(drop));
         let model = items.insert_one_model(&one).unwrap();
-        let bulk = ground.client.bulk_write([model]).timeout(MINUTE).session(&mut *session);
+        let bulk = observed.client.bulk_write([model]).timeout(MINUTE).session(&mut *session);
         refused(F::end(bulk).map(drop));
         let names = items.list_index_names().timeout(MINUTE).session(&mut *session);
         refused(F::end(names).map(drop));
@@ -487,5 +445,5 @@ fn timed_transaction_refuses_timeouts_of_its_operations<F: Api>() {
         Ok(())
     });
     done.unwrap();
-    assert!(ground.sent.lock().unwrap().is_empty());
+    assert!(observed.names().is_empty());
 }
