@@ -89,16 +89,16 @@ fn is_refused<T>(outcome: Result<T>) -> Error {
 }
 
 on_both_apis! {
-    a_wrong_password_is_named_as_such
-    passwords_of_any_letters_are_the_same_to_both_sides
+    wrong_password_is_an_authentication_error
+    passwords_may_have_any_letters
     each_mechanism_proves_the_user
-    what_the_user_may_not_do_is_refused_and_costs_no_connection
-    a_user_removed_while_connected_loses_its_rights
-    a_changed_password_holds_for_new_connections
-    nobody_may_do_nothing
+    unauthorized_command_costs_no_connection
+    removed_user_loses_its_rights_while_connected
+    changed_password_holds_for_new_connections
+    unauthenticated_user_is_refused
 }
 
-fn a_wrong_password_is_named_as_such<F: Api>() {
+fn wrong_password_is_an_authentication_error<F: Api>() {
     let client = client::<F>("root", "banana");
     let error = is_refused(insert(&client));
     assert!(error.to_string().contains("AuthenticationFailed"), "{error}");
@@ -113,7 +113,7 @@ fn a_wrong_password_is_named_as_such<F: Api>() {
 
 /// Passwords that SASLprep maps to the same string are equal: it removes a soft hyphen,
 /// replaces a Roman four by "IV", and composes letters.
-fn passwords_of_any_letters_are_the_same_to_both_sides<F: Api>() {
+fn passwords_may_have_any_letters<F: Api>() {
     let name = name_of::<F>;
     for (user_name, stored, given) in [
         (name("bär,=%:/@"), "pässwörd/:@%", "pässwörd/:@%"),
@@ -149,7 +149,7 @@ fn each_mechanism_proves_the_user<F: Api>() {
     }
 }
 
-fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Api>() {
+fn unauthorized_command_costs_no_connection<F: Api>() {
     let name = name_of::<F>("reader");
     make(set(), doc! { "createUser": &name, "pwd": "r", "roles": ["readAnyDatabase"] });
     let mut options = options(Some((&name, "r")));
@@ -171,7 +171,7 @@ fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Api>() {
     assert_eq!(opened, 1, "all went over one connection");
 }
 
-fn a_user_removed_while_connected_loses_its_rights<F: Api>() {
+fn removed_user_loses_its_rights_while_connected<F: Api>() {
     let name = name_of::<F>("guest");
     make(set(), user(&name, "guest"));
     let guest = client::<F>(&name, "guest");
@@ -185,7 +185,7 @@ fn a_user_removed_while_connected_loses_its_rights<F: Api>() {
     insert(&client::<F>(&name, "again")).unwrap();
 }
 
-fn a_changed_password_holds_for_new_connections<F: Api>() {
+fn changed_password_holds_for_new_connections<F: Api>() {
     let name = name_of::<F>("changing");
     make(set(), user(&name, "old"));
     insert(&client::<F>(&name, "old")).unwrap();
@@ -195,7 +195,7 @@ fn a_changed_password_holds_for_new_connections<F: Api>() {
 }
 
 /// An unauthenticated client discovers the set, but its operations are refused.
-fn nobody_may_do_nothing<F: Api>() {
+fn unauthenticated_user_is_refused<F: Api>() {
     let client = F::open(options(None)).unwrap();
     assert_eq!(is_refused(insert(&client)).code(), Some(13));
     assert_eq!(is_refused(count(&client)).code(), Some(13));

@@ -32,16 +32,16 @@ type Test = fn(&Standalone);
 
 fn main() {
     let tests: [(&str, Test); 10] = [
-        ("a_forked_child_has_connections_of_its_own", threads),
-        ("an_async_client_stays_with_the_process_that_made_it", tasks),
-        ("forked_children_make_ids_of_their_own", ids),
-        ("a_session_stays_with_the_process_that_started_it", sessions),
-        ("an_async_session_stays_with_the_process_that_started_it", async_sessions),
-        ("a_cursor_stays_with_the_process_that_opened_it", cursors),
-        ("a_forked_child_goes_on_with_a_change_stream", change_streams),
-        ("a_forked_child_uses_the_bucket_of_its_parent", buckets),
-        ("an_async_bucket_stays_with_the_process_that_made_it", async_buckets),
-        ("upload_of_a_child_waits_for_none_of_its_parent", uploads),
+        ("forked_child_opens_its_own_connections", threads),
+        ("async_client_belongs_to_its_process", tasks),
+        ("forked_children_generate_different_ids", ids),
+        ("session_belongs_to_its_process", sessions),
+        ("async_session_belongs_to_its_process", async_sessions),
+        ("cursor_belongs_to_its_process", cursors),
+        ("forked_child_resumes_a_change_stream", change_streams),
+        ("forked_child_uses_the_bucket_of_its_parent", buckets),
+        ("async_bucket_belongs_to_its_process", async_buckets),
+        ("upload_of_a_child_ignores_those_of_its_parent", uploads),
     ];
     if std::env::args().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));

@@ -35,7 +35,7 @@ on_both_apis! {
     too_large_model_is_named_by_its_position
     broken_connection_leaves_exact_results
     bulk_write_without_multi_models_is_sent_again
-    bulk_write_that_runs_out_of_time_tells_what_was_done
+    bulk_write_out_of_time_reports_its_results
     killed_primary_loses_and_repeats_nothing
 }
 
@@ -413,7 +413,7 @@ fn bulk_write_without_multi_models_is_sent_again<F: Api>() {
     }
 }
 
-fn bulk_write_that_runs_out_of_time_tells_what_was_done<F: Api>() {
+fn bulk_write_out_of_time_reports_its_results<F: Api>() {
     let observed = standalone::<F>();
     let coll = observed.database().collection::<Document>("c");
     F::end(coll.insert_one(doc! { "_id": -1 })).unwrap();

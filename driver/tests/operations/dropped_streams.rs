@@ -43,7 +43,7 @@ fn content() -> Vec<u8> {
 }
 
 /// A client of its own replica set.
-struct Ground<F: Files + Reads> {
+struct Servers<F: Files + Reads> {
     set: ReplicaSet,
     client: Client<F>,
     /// The cursors of change streams that the server has opened.
@@ -52,7 +52,7 @@ struct Ground<F: Files + Reads> {
     file: Bson,
 }
 
-impl<F: Files + Reads> Ground<F> {
+impl<F: Files + Reads> Servers<F> {
     fn new() -> Self {
         let set = ReplicaSet::start(1).unwrap();
         let cursors: Arc<Mutex<Vec<i64>>> = Arc::default();
@@ -69,9 +69,9 @@ impl<F: Files + Reads> Ground<F> {
         }));
         let client = F::open(options).unwrap();
         F::end(client.database("dropped").create_collection("items")).unwrap();
-        let ground = Ground { set, client, cursors, file: Bson::Null };
-        let file = F::upload(ground.bucket().upload_from("file", &content()[..])).unwrap();
-        Ground { file, ..ground }
+        let servers = Servers { set, client, cursors, file: Bson::Null };
+        let file = F::upload(servers.bucket().upload_from("file", &content()[..])).unwrap();
+        Servers { file, ..servers }
     }
 
     fn items(&self) -> Collection<Document, F> {
@@ -246,12 +246,12 @@ async fn download(bucket: &GridFsBucket, file: &Bson) -> Result<()> {
 
 #[test]
 fn streams_dropped_at_any_await_leave_nothing() {
-    let ground = Ground::<Async>::new();
+    let servers = Servers::<Async>::new();
     let each = streams() / AT_ONCE;
     block_on(async {
         let tasks = (0..AT_ONCE).map(|_| {
-            let (items, bucket) = (ground.items(), ground.bucket());
-            let (cursors, file) = (Arc::clone(&ground.cursors), ground.file.clone());
+            let (items, bucket) = (servers.items(), servers.bucket());
+            let (cursors, file) = (Arc::clone(&servers.cursors), servers.file.clone());
             tokio::spawn(async move {
                 let content = content();
                 for _ in 0..each {
@@ -277,7 +277,7 @@ fn streams_dropped_at_any_await_leave_nothing() {
             task.await.unwrap();
         }
     });
-    ground.check_nothing_is_left();
+    servers.check_nothing_is_left();
 }
 
 fn change_stream_blocking(
@@ -365,23 +365,23 @@ fn torn(ended: Result<()>) -> Result<()> {
 
 #[test]
 fn dropped_blocking_streams_leave_nothing() {
-    let ground = Ground::<Blocking>::new();
+    let servers = Servers::<Blocking>::new();
     let each = streams() / AT_ONCE;
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let (items, bucket, content) = (ground.items(), ground.bucket(), content());
+                let (items, bucket, content) = (servers.items(), servers.bucket(), content());
                 for _ in 0..each {
                     let ended = match Stream::any() {
-                        Stream::Changes => change_stream_blocking(&items, &ground.cursors),
+                        Stream::Changes => change_stream_blocking(&items, &servers.cursors),
                         Stream::Upload => upload_blocking(&bucket, &content),
-                        Stream::Download => download_blocking(&bucket, &ground.file),
+                        Stream::Download => download_blocking(&bucket, &servers.file),
                         Stream::Source => {
                             torn(bucket.upload_from("source", Torn::any()).run().map(drop))
                         }
                         Stream::Sink => {
                             let sink = Torn::any();
-                            torn(bucket.download_to(ground.file.clone(), sink).run().map(drop))
+                            torn(bucket.download_to(servers.file.clone(), sink).run().map(drop))
                         }
                     };
                     check(ended);
@@ -389,5 +389,5 @@ fn dropped_blocking_streams_leave_nothing() {
             });
         }
     });
-    ground.check_nothing_is_left();
+    servers.check_nothing_is_left();
 }

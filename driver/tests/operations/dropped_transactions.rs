@@ -30,13 +30,13 @@ fn transactions() -> usize {
 }
 
 /// A client of its own replica set, and the ids of its sessions.
-struct Ground<F: Api> {
+struct Servers<F: Api> {
     set: ReplicaSet,
     client: Client<F>,
     sessions: Arc<Mutex<HashSet<Vec<u8>>>>,
 }
 
-impl<F: Api> Ground<F> {
+impl<F: Api> Servers<F> {
     fn new() -> Self {
         let set = ReplicaSet::start(1).unwrap();
         let sessions: Arc<Mutex<HashSet<Vec<u8>>>> = Arc::default();
@@ -50,9 +50,9 @@ impl<F: Api> Ground<F> {
                 seen.lock().unwrap().insert(id_of(lsid));
             }
         }));
-        let ground = Ground { set, client: F::open(options).unwrap(), sessions };
-        F::end(ground.client.database("dropped").create_collection("items")).unwrap();
-        ground
+        let servers = Servers { set, client: F::open(options).unwrap(), sessions };
+        F::end(servers.client.database("dropped").create_collection("items")).unwrap();
+        servers
     }
 
     fn start_session(&self) -> ClientSession<F> {
@@ -135,12 +135,12 @@ async fn transact(
 
 #[test]
 fn transactions_dropped_at_any_await_leave_nothing() {
-    let (ground, transactions) = (Ground::<Async>::new(), transactions());
+    let (servers, transactions) = (Servers::<Async>::new(), transactions());
     block_on(async {
         let each = transactions / AT_ONCE;
         let tasks = (0..AT_ONCE).map(|task| {
-            let (client, items) = (ground.client.clone(), ground.items());
-            let sessions = Arc::clone(&ground.sessions);
+            let (client, items) = (servers.client.clone(), servers.items());
+            let sessions = Arc::clone(&servers.sessions);
             tokio::spawn(async move {
                 for i in 0..each {
                     // Each number of polls is tried with both ways of dropping, and with both ends.
@@ -161,18 +161,18 @@ fn transactions_dropped_at_any_await_leave_nothing() {
             task.await.unwrap();
         }
     });
-    ground.check_nothing_is_left();
+    servers.check_nothing_is_left();
 }
 
 #[test]
 fn dropped_blocking_sessions_leave_no_transaction() {
-    let (ground, transactions) = (Ground::<Blocking>::new(), transactions());
+    let (servers, transactions) = (Servers::<Blocking>::new(), transactions());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let items = ground.items();
+                let items = servers.items();
                 for i in 0..transactions / AT_ONCE {
-                    let mut session = ground.start_session();
+                    let mut session = servers.start_session();
                     session.start_transaction().run().unwrap();
                     for _ in 0..i % 3 {
                         items.insert_one(doc! {}).session(&mut session).run().unwrap();
@@ -184,5 +184,5 @@ fn dropped_blocking_sessions_leave_no_transaction() {
             });
         }
     });
-    ground.check_nothing_is_left();
+    servers.check_nothing_is_left();
 }

@@ -155,7 +155,7 @@ fn families<'a, F: Api>(observed: &Observed<F>, client: &'a Client<F>) -> Vec<Fa
 }
 
 /// A replica set with two clients. The server delays the commands of the client `held`.
-struct Ground<F: Api> {
+struct Servers<F: Api> {
     set: ReplicaSet,
     plain: Observed<F>,
     held: Observed<F>,
@@ -164,7 +164,7 @@ struct Ground<F: Api> {
 /// More than there are families.
 const POOL: u32 = 50;
 
-impl<F: Api> Ground<F> {
+impl<F: Api> Servers<F> {
     /// The client `held` has this timeout, and opens its connections in advance.
     fn new(timeout: Option<Duration>, connections: u32) -> Self {
         let set = ReplicaSet::builder().members(1).proxied().start().unwrap();
@@ -177,7 +177,7 @@ impl<F: Api> Ground<F> {
             options.heartbeat_freq = Some(Duration::from_secs(3600));
         });
         eventually("all connections are open", || held.metrics().1 == connections);
-        Ground { set, plain, held }
+        Servers { set, plain, held }
     }
 
     fn fault(&self, millis: i32) -> Document {
@@ -228,81 +228,81 @@ fn is_shutdown(error: &Error) -> bool {
 }
 
 fn timeouts_end_operations_and_lose_nothing<F: Files>() {
-    let ground = Ground::<F>::new(Some(Duration::from_secs(3)), POOL);
-    let mut families = families(&ground.plain, &ground.held.client);
+    let servers = Servers::<F>::new(Some(Duration::from_secs(3)), POOL);
+    let mut families = families(&servers.plain, &servers.held.client);
     // A transaction whose commit ran out of time stays open, so that the caller can commit again.
     families.retain(|family| family.name != "commit");
     let count = families.len();
-    ground.held.forget();
+    servers.held.forget();
     // No reply comes before all operations have ended.
-    ground.set.pause(0).unwrap();
-    let all_sent = || ground.held.names().len() >= count;
-    let outcomes = Ground::<F>::run(families, all_sent, || {});
+    servers.set.pause(0).unwrap();
+    let all_sent = || servers.held.names().len() >= count;
+    let outcomes = Servers::<F>::run(families, all_sent, || {});
     // The replies come now, before their connections are given up.
-    ground.set.resume(0).unwrap();
+    servers.set.resume(0).unwrap();
     for (name, _, ended) in outcomes {
         let error = ended.expect_err(name);
         assert!(error.is_timeout(), "{name}: {error:?}");
     }
-    let names = ground.held.names();
+    let names = servers.held.names();
     let sent = names.iter().filter(|name| COMMANDS.contains(&name.as_str())).count();
     assert_eq!(sent, count, "nothing was sent twice: {names:?}");
-    ground.check_nothing_is_lost(POOL as usize);
+    servers.check_nothing_is_lost(POOL as usize);
 }
 
 fn operations_in_flight_outlive_the_shutdown<F: Files>() {
-    let ground = Ground::<F>::new(None, POOL);
-    let families = families(&ground.plain, &ground.held.client);
+    let servers = Servers::<F>::new(None, POOL);
+    let families = families(&servers.plain, &servers.held.client);
     let count = families.len();
-    let point = ground.set.fail_point(0, ground.fault(1000)).unwrap();
-    ground.held.forget();
-    let all_sent = || ground.held.names().len() >= count;
-    let shut_down = || F::shut_down(ground.held.client.clone());
-    for (name, _, ended) in Ground::<F>::run(families, all_sent, shut_down) {
+    let point = servers.set.fail_point(0, servers.fault(1000)).unwrap();
+    servers.held.forget();
+    let all_sent = || servers.held.names().len() >= count;
+    let shut_down = || F::shut_down(servers.held.client.clone());
+    for (name, _, ended) in Servers::<F>::run(families, all_sent, shut_down) {
         ended.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     drop(point);
     let all = (POOL as usize, POOL as usize);
-    eventually("each connection is closed", || ground.held.connections() == all);
-    let after = ground.held.client.database("db").collection::<Document>("c");
+    eventually("each connection is closed", || servers.held.connections() == all);
+    let after = servers.held.client.database("db").collection::<Document>("c");
     assert!(is_shutdown(&F::end(after.find_one(doc! {})).unwrap_err()));
 }
 
 fn operations_that_wait_end_with_the_shutdown<F: Files>() {
-    let ground = Ground::<F>::new(None, 1);
+    let servers = Servers::<F>::new(None, 1);
     // The second client creates the collections, because the first has only one connection.
-    let families = families(&ground.plain, &ground.held.client);
+    let families = families(&servers.plain, &servers.held.client);
     let count = families.len();
-    let coll = ground.held.client.database(&ground.plain.name).collection::<Document>("holder");
-    let point = ground.set.fail_point(0, ground.fault(3000)).unwrap();
-    ground.held.forget();
+    let coll = servers.held.client.database(&servers.plain.name).collection::<Document>("holder");
+    let point = servers.set.fail_point(0, servers.fault(3000)).unwrap();
+    servers.held.forget();
     std::thread::scope(|scope| {
         let holder = scope.spawn(|| F::end(coll.insert_one(doc! {})));
-        eventually("the connection is held", || ground.held.names().len() == 1);
-        let all_wait = || ground.held.client.pool_metrics()[0].waiting as usize == count;
-        let shut_down = || F::shut_down(ground.held.client.clone());
-        for (name, _, ended) in Ground::<F>::run(families, all_wait, shut_down) {
+        eventually("the connection is held", || servers.held.names().len() == 1);
+        let all_wait = || servers.held.client.pool_metrics()[0].waiting as usize == count;
+        let shut_down = || F::shut_down(servers.held.client.clone());
+        for (name, _, ended) in Servers::<F>::run(families, all_wait, shut_down) {
             let error = ended.expect_err(name);
             assert!(is_shutdown(&error), "{name}: {error:?}");
         }
         holder.join().unwrap().expect("it was on its way");
     });
     drop(point);
-    assert_eq!(ground.held.sent("insert").len(), 1);
-    eventually("the connection is closed", || ground.held.connections() == (1, 1));
+    assert_eq!(servers.held.sent("insert").len(), 1);
+    eventually("the connection is closed", || servers.held.connections() == (1, 1));
 }
 
 /// If the reply with a cursor is lost, the cursor stays open until the server ends it, because the
 /// client does not know its id.
 fn cleared_pool_ends_operations_with_network_errors<F: Files>() {
-    let ground = Ground::<F>::new(None, POOL);
-    let families = families(&ground.plain, &ground.held.client);
+    let servers = Servers::<F>::new(None, POOL);
+    let families = families(&servers.plain, &servers.held.client);
     let count = families.len();
-    let point = ground.set.fail_point(0, ground.fault(1500)).unwrap();
-    ground.held.forget();
-    let all_sent = || ground.held.names().len() >= count;
-    let cut = || ground.set.proxy(0).unwrap().cut();
-    for (name, retry, ended) in Ground::<F>::run(families, all_sent, cut) {
+    let point = servers.set.fail_point(0, servers.fault(1500)).unwrap();
+    servers.held.forget();
+    let all_sent = || servers.held.names().len() >= count;
+    let cut = || servers.set.proxy(0).unwrap().cut();
+    for (name, retry, ended) in Servers::<F>::run(families, all_sent, cut) {
         match (retry, ended) {
             (Yes, Ok(())) => {}
             (No, Err(error)) => assert!(error.is_network(), "{name}: {error:?}"),
@@ -310,8 +310,8 @@ fn cleared_pool_ends_operations_with_network_errors<F: Files>() {
         }
     }
     drop(point);
-    assert!(ground.held.client.pool_metrics()[0].generation >= 1, "the pool was cleared");
-    let (_, closed) = ground.held.connections();
+    assert!(servers.held.client.pool_metrics()[0].generation >= 1, "the pool was cleared");
+    let (_, closed) = servers.held.connections();
     assert!(closed >= count, "only {closed} connections were closed");
-    eventually("no connection is in use", || ground.held.metrics().0 == 0);
+    eventually("no connection is in use", || servers.held.metrics().0 == 0);
 }

@@ -141,7 +141,7 @@ fn hung_mongos_does_not_hold_up_the_aborts_of_another<F: Api>() {
 }
 
 /// One connection, for which nobody waits longer than a second.
-fn narrow(options: &mut ClientOptions) {
+fn one_connection(options: &mut ClientOptions) {
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_secs(1));
 }
@@ -159,7 +159,7 @@ fn transacting<F: Api>(observed: &Observed<F>, id: i32) -> ClientSession<F> {
 fn failed_abort_in_the_background_is_not_repeated<F: Api>() {
     let mut failed = Arc::default();
     let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), |options| {
-        narrow(options);
+        one_connection(options);
         failed = failed_checkouts(options);
     });
     let items = observed.database().collection("items");
@@ -200,7 +200,7 @@ fn session_dropped_after_a_shutdown_lets_its_client_go<F: Files>() {
 
 fn unsent_commit_is_aborted_by_the_next_use_of_its_session<F: Api>() {
     for starts_another in [false, true] {
-        let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), narrow);
+        let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), one_connection);
         let items: Collection<Document, F> = observed.database().collection("items");
         F::end(items.insert_one(doc! { "_id": 0 })).unwrap();
         let mut session = transacting(&observed, 1);
@@ -231,7 +231,7 @@ fn unsent_commit_is_aborted_by_the_next_use_of_its_session<F: Api>() {
 
 /// The commit or abort is dropped while it waits for the only connection.
 #[test]
-fn end_that_is_dropped_unsent_leaves_nothing_open() {
+fn dropped_unsent_commit_aborts_the_transaction() {
     let _turn = turn_for_faults();
     let set = shared_replica_set().unwrap();
     for commits in [true, false] {
@@ -266,7 +266,7 @@ fn end_that_is_dropped_unsent_leaves_nothing_open() {
 
 /// The commit or abort is dropped while the server executes it.
 #[test]
-fn end_that_is_dropped_in_flight_is_carried_out() {
+fn commit_dropped_in_flight_is_carried_out() {
     let _turn = turn_for_faults();
     let set = shared_replica_set().unwrap();
     for (command, written) in [("commitTransaction", 2), ("abortTransaction", 1)] {

@@ -8,7 +8,7 @@ use driver::{Client, Collection, sync};
 use futures_util::FutureExt;
 use testbed::{ReplicaSet, Standalone, eventually};
 
-use crate::watch::{Events, FAULTS, name, options, server, who, you};
+use crate::watch::{Events, FAULTS, name, options, own_address, server, whats_my_uri};
 
 fn client_of(server: &Standalone, adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     let events = Events::default();
@@ -22,7 +22,7 @@ fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
 }
 
 async fn connection(client: &Client) -> String {
-    you(&client.database("admin").run_command(who()).await.unwrap())
+    own_address(&client.database("admin").run_command(whats_my_uri()).await.unwrap())
 }
 
 fn unacknowledged() -> CollectionOptions {
@@ -163,7 +163,8 @@ fn timed_out_operation_leaves_its_thread_on_its_connection() {
     options.app_name = Some(app.clone());
     options.timeout = Some(LIMIT);
     let client = sync::Client::with_options(options).unwrap();
-    let connection = || you(&client.database("admin").run_command(who()).run().unwrap());
+    let connection =
+        || own_address(&client.database("admin").run_command(whats_my_uri()).run().unwrap());
     let request = client.start_request();
     let first = connection();
     let _slow = server().fail_point(slow_ping(&app)).unwrap();

@@ -6,7 +6,7 @@ use driver::error::ErrorKind;
 use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
 use futures_util::FutureExt;
 
-use crate::watch::{Events, FAULTS, name, options, server, who, you};
+use crate::watch::{Events, FAULTS, name, options, own_address, server, whats_my_uri};
 
 fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     let events = Events::default();
@@ -16,7 +16,7 @@ fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
 }
 
 async fn connection(client: &Client) -> String {
-    you(&client.database("admin").run_command(who()).await.unwrap())
+    own_address(&client.database("admin").run_command(whats_my_uri()).await.unwrap())
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn operations_after_shutdown_fail_with_shutdown() {
     let request = client.start_request();
     connection(request.client()).await;
     client.shutdown().await;
-    let error = request.database("admin").run_command(who()).await.unwrap_err();
+    let error = request.database("admin").run_command(whats_my_uri()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
     let error = request.client().wait_for_refresh().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");

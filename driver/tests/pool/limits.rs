@@ -9,7 +9,7 @@ use driver::options::{ClientOptions, Credential};
 use driver::{Client, sync};
 use testbed::{Proxy, Standalone, eventually};
 
-use crate::watch::{Events, FAULTS, name, options, server, who};
+use crate::watch::{Events, FAULTS, name, options, server, whats_my_uri};
 
 fn blocking(adjust: impl FnOnce(&mut ClientOptions)) -> (sync::Client, Events) {
     let events = Events::default();
@@ -35,7 +35,7 @@ fn one_and_impatient(options: &mut ClientOptions) {
 async fn wait_queue_timeout_differs_from_full_wait_queue() {
     let (client, _events) = asynchronous(one_and_impatient);
     let request = client.start_request();
-    request.database("admin").run_command(who()).await.unwrap();
+    request.database("admin").run_command(whats_my_uri()).await.unwrap();
     for _ in 0..3 {
         let ping = || {
             let admin = client.database("admin");
@@ -59,7 +59,7 @@ async fn wait_queue_timeout_differs_from_full_wait_queue() {
 fn wait_queue_timeout_is_its_own_error_on_threads() {
     let (client, _events) = blocking(one_and_impatient);
     let request = client.start_request();
-    client.database("admin").run_command(who()).run().unwrap();
+    client.database("admin").run_command(whats_my_uri()).run().unwrap();
     let other = client.clone();
     let waited = std::thread::spawn(move || {
         other.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err()
@@ -201,7 +201,7 @@ fn late_reply_is_kept() -> bool {
     eventually("the connection is idle or closed", || events.in_use() == 0);
     let kept = events.created() == events.closed() + 1;
     for _ in 0..3 {
-        match admin.run_command(who()).run() {
+        match admin.run_command(whats_my_uri()).run() {
             Ok(reply) => assert!(reply.contains_key("you"), "this is the reply to a ping: {reply}"),
             Err(error) => assert!(error.is_timeout(), "{error:?}"),
         }
@@ -230,7 +230,7 @@ async fn connection_without_its_reply_is_closed() {
         held = held_back => held.unwrap().unwrap(),
     };
     // Its slot is free again for a new connection.
-    client.database("admin").run_command(who()).await.unwrap();
+    client.database("admin").run_command(whats_my_uri()).await.unwrap();
     assert_eq!((events.created(), events.closed()), (2, 1));
     drop(fault);
 }

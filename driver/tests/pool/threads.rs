@@ -9,7 +9,7 @@ use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
 use driver::sync::Client;
 use testbed::eventually;
 
-use crate::watch::{Events, FAULTS, name, open, options, server, who, you};
+use crate::watch::{Events, FAULTS, name, open, options, own_address, server, whats_my_uri};
 
 fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     let events = Events::default();
@@ -20,7 +20,7 @@ fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
 
 /// The connection of the client's next operation.
 fn connection(client: &Client) -> String {
-    you(&client.database("admin").run_command(who()).run().unwrap())
+    own_address(&client.database("admin").run_command(whats_my_uri()).run().unwrap())
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn operations_after_shutdown_fail_with_shutdown() {
     let _request = other.start_request();
     connection(&other);
     client.shutdown().run();
-    let error = other.database("admin").run_command(who()).run().unwrap_err();
+    let error = other.database("admin").run_command(whats_my_uri()).run().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
     let error = other.wait_for_refresh().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");

@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 use driver::bson::{Document, doc};
 use driver::{Client, Result};
 
-use crate::watch::{Events, options, server, who};
+use crate::watch::{Events, options, server, whats_my_uri};
 
 /// Counts the wake-ups of a waiter.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Waiter {
     fn begin(client: &Client) -> Self {
         let database = client.database("admin");
         let mut operation =
-            Box::pin(async move { database.run_command(who()).into_future().await });
+            Box::pin(async move { database.run_command(whats_my_uri()).into_future().await });
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         assert!(operation.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

@@ -83,12 +83,12 @@ pub(crate) fn options(server: &Standalone, events: &Events) -> ClientOptions {
 }
 
 /// A command with the client's address in its reply.
-pub(crate) fn who() -> Document {
+pub(crate) fn whats_my_uri() -> Document {
     doc! { "whatsmyuri": 1 }
 }
 
 /// The address of the connection, as the server sees it.
-pub(crate) fn you(reply: &Document) -> String {
+pub(crate) fn own_address(reply: &Document) -> String {
     reply.get_str("you").unwrap().to_owned()
 }
 

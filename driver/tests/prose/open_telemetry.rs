@@ -69,10 +69,10 @@ fn open_telemetry_prose_2() {
     assert!(text.contains("spans: 2, texts: 0."), "{text}");
 }
 
-on_both_apis! { span_of_an_operation_covers_what_follows_its_batches }
+on_both_apis! { span_of_an_operation_covers_its_later_batches }
 
 /// The files of a name are found in two batches, and then removed.
-fn span_of_an_operation_covers_what_follows_its_batches<F: Api>() {
+fn span_of_an_operation_covers_its_later_batches<F: Api>() {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), |options| {

@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("each wrong expectation fails", wrong_expectations_fail),
         trial("an unknown option or member fails", unknown_members_fail),
         trial("a malformed file is an error", other_forms_are_unreadable),
-        trial("a panic is a failure", a_panic_is_a_failure),
+        trial("a panic is a failure", panic_is_a_failure),
         trial("a case that must fail does not pass", what_passes_does_not_fail),
         trial("missing components are named", missing_components_are_named),
         trial(
@@ -370,7 +370,7 @@ fn what_passes_does_not_fail() -> Result<(), String> {
 }
 
 /// `resume_unwind` panics without the panic hook's message and backtrace.
-fn a_panic_is_a_failure() -> Result<(), String> {
+fn panic_is_a_failure() -> Result<(), String> {
     let case = Case::new("panics", || std::panic::resume_unwind(Box::new("on purpose")));
     match case.outcome() {
         Outcome::Failed(why) if why.contains("on purpose") => Ok(()),

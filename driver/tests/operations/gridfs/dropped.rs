@@ -57,7 +57,7 @@ fn dropped_download_leaves_no_cursor<F: Files>() {
 }
 
 #[test]
-fn dropped_upload_waits_for_what_is_on_its_way() {
+fn dropped_upload_waits_for_its_inserts() {
     let server = Standalone::start().unwrap();
     let observed = Observed::<Async>::of(&server.uri());
     let bucket = bucket(&observed);

@@ -41,7 +41,7 @@ fn close_after_a_failed_abort_is_refused<F: Files>() {
 }
 
 /// A client with one connection and this option, and the number of its failed checkouts.
-fn narrow<F: Files>(option: &str) -> (Observed<F>, Arc<AtomicU32>) {
+fn one_connection<F: Files>(option: &str) -> (Observed<F>, Arc<AtomicU32>) {
     let mut failed = Arc::default();
     let uri = format!("{}&maxPoolSize=1&{option}", shared_standalone().unwrap().uri());
     let observed = Observed::with(&uri, |options| failed = failed_checkouts(options));
@@ -50,7 +50,7 @@ fn narrow<F: Files>(option: &str) -> (Observed<F>, Arc<AtomicU32>) {
 
 fn removal_in_the_background_outlasts_a_full_pool<F: Files>() {
     for option in ["waitQueueTimeoutMS=1000", "waitQueueMultiple=1"] {
-        let (observed, failed) = narrow::<F>(option);
+        let (observed, failed) = one_connection::<F>(option);
         let stream = half_uploaded(&bucket(&observed));
         eventually("the chunks are there", || all(&chunks(&observed)).len() == 2000);
         let held = hold_connection(&observed);
@@ -112,7 +112,7 @@ fn unsent_close_leaves_the_chunks_to_abort_and_drop<F: Files>() {
 }
 
 fn close_without_a_connection_leaves_the_chunks_to_drop<F: Files>() {
-    let (observed, _) = narrow::<F>("waitQueueTimeoutMS=1000");
+    let (observed, _) = one_connection::<F>("waitQueueTimeoutMS=1000");
     let bucket = bucket(&observed);
     let mut stream = F::end(bucket.open_upload_stream("full").chunk_size_bytes(2)).unwrap();
     // One whole batch, so that nothing is left but the document of the file.

@@ -133,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The state that all threads of a case share.
-struct Stage {
+struct CaseState {
     pool: Arc<Pool>,
     log: Arc<Log>,
     labelled: Mutex<HashMap<String, Connection>>,
@@ -158,9 +158,9 @@ fn play(case: &Value, open: Open, server: &Standalone) -> Result<(), String> {
     let log = Arc::new(Log::default());
     let (options, upkeep) = options(case, server, &log)?;
     let pool = open(options, upkeep).map_err(|e| e.to_string())?;
-    let stage =
-        Arc::new(Stage { pool, log, labelled: Mutex::default(), unlabelled: Mutex::default() });
-    let played = operations(case, &stage);
+    let state =
+        Arc::new(CaseState { pool, log, labelled: Mutex::default(), unlabelled: Mutex::default() });
+    let played = operations(case, &state);
     let checked = match (case.get("error").filter(|e| !e.is_null()), played) {
         (_, Err(Failure::Case(why))) => Err(why),
         (None, Ok(())) => Ok(()),
@@ -168,7 +168,7 @@ fn play(case: &Value, open: Open, server: &Standalone) -> Result<(), String> {
         (Some(expected), Ok(())) => Err(format!("expected {expected}, but there was no error")),
         (Some(expected), Err(Failure::Pool(error))) => error_is(expected, &error),
     };
-    checked.and_then(|()| events_are(case, &stage.log))
+    checked.and_then(|()| events_are(case, &state.log))
 }
 
 fn options(
@@ -204,7 +204,7 @@ fn options(
 }
 
 /// Runs the operations: those with a thread on that thread, the others here.
-fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
+fn operations(case: &Value, state: &Arc<CaseState>) -> Result<(), Failure> {
     let broken = |why: &str| Failure::Case(why.to_owned());
     let mut threads: HashMap<String, Thread> = HashMap::new();
     let list =
@@ -230,8 +230,8 @@ fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
         match operation.get("name").and_then(Value::as_str) {
             Some("start") => {
                 let (orders, inbox) = channel();
-                let stage = Arc::clone(stage);
-                let worker = std::thread::spawn(move || work(&inbox, &stage));
+                let state = Arc::clone(state);
+                let worker = std::thread::spawn(move || work(&inbox, &state));
                 threads.insert(target(&operation)?, Thread { orders, worker });
             }
             Some("waitForThread") => {
@@ -240,49 +240,49 @@ fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
                 drop(orders);
                 worker.join().map_err(|_| broken("a thread panicked"))??;
             }
-            _ => perform(&operation, stage)?,
+            _ => perform(&operation, state)?,
         }
     }
     Ok(())
 }
 
-fn work(inbox: &Receiver<Map<String, Value>>, stage: &Stage) -> Result<(), Failure> {
-    inbox.iter().try_for_each(|operation| perform(&operation, stage))
+fn work(inbox: &Receiver<Map<String, Value>>, state: &CaseState) -> Result<(), Failure> {
+    inbox.iter().try_for_each(|operation| perform(&operation, state))
 }
 
-fn perform(operation: &Map<String, Value>, stage: &Stage) -> Result<(), Failure> {
+fn perform(operation: &Map<String, Value>, state: &CaseState) -> Result<(), Failure> {
     let string = |key: &str| {
         let value = operation.get(key).and_then(Value::as_str);
         value.map(str::to_owned).ok_or_else(|| Failure::Case(format!("no {key} in {operation:?}")))
     };
     let number = |key: &str| operation.get(key).and_then(Value::as_u64);
     match string("name")?.as_str() {
-        "ready" => stage.pool.ready(),
-        "close" => stage.pool.close(),
+        "ready" => state.pool.ready(),
+        "close" => state.pool.close(),
         "clear" => match operation.get("interruptInUseConnections").and_then(Value::as_bool) {
-            Some(true) => stage.pool.clear_and_interrupt(),
-            _ => stage.pool.clear(),
+            Some(true) => state.pool.clear_and_interrupt(),
+            _ => state.pool.clear(),
         },
         "wait" => std::thread::sleep(Duration::from_millis(number("ms").unwrap_or_default())),
         "waitForEvent" => {
             let patience =
                 number("timeout").map_or(PATIENCE, |ms| Duration::from_millis(ms).max(PATIENCE));
             let event = string("event")?;
-            stage
+            state
                 .log
                 .wait_for(&event, number("count").unwrap_or(1), patience)
                 .map_err(Failure::Case)?;
         }
         "checkOut" => {
-            let connection = stage.pool.check_out().map_err(Failure::Pool)?;
+            let connection = state.pool.check_out().map_err(Failure::Pool)?;
             match operation.get("label").and_then(Value::as_str) {
-                Some(label) => drop(lock(&stage.labelled).insert(label.to_owned(), connection)),
-                None => lock(&stage.unlabelled).push(connection),
+                Some(label) => drop(lock(&state.labelled).insert(label.to_owned(), connection)),
+                None => lock(&state.unlabelled).push(connection),
             }
         }
         "checkIn" => {
             let label = string("connection")?;
-            let connection = lock(&stage.labelled).remove(&label);
+            let connection = lock(&state.labelled).remove(&label);
             drop(
                 connection
                     .ok_or_else(|| Failure::Case(format!("no connection has the label {label}")))?,

@@ -36,7 +36,7 @@ pub(crate) fn root(
     actual: Option<&Bson>,
     names: &dyn Names,
 ) -> Result<(), String> {
-    Matching { names }.value(expected, actual, Place::Root)
+    Matching { names }.value(expected, actual, Depth::Root)
 }
 
 /// Compares the result of an operation that returns documents. Each document is a root.
@@ -47,7 +47,7 @@ pub(crate) fn roots(expected: &Bson, actual: &Bson, names: &dyn Names) -> Result
     match (expected, actual) {
         (Bson::Array(expected), Bson::Array(actual)) => {
             let matching = Matching { names };
-            matching.array(expected, actual, Place::Root)
+            matching.array(expected, actual, Depth::Root)
         }
         _ => root(expected, Some(actual), names),
     }
@@ -58,11 +58,11 @@ pub(crate) fn roots(expected: &Bson, actual: &Bson, names: &dyn Names) -> Result
 /// # Errors
 /// Those of [`root`].
 pub(crate) fn same(expected: &Bson, actual: &Bson) -> Result<(), String> {
-    Matching { names: &Nameless }.value(expected, Some(actual), Place::Within)
+    Matching { names: &Nameless }.value(expected, Some(actual), Depth::Within)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Depth {
     Root,
     Within,
 }
@@ -72,17 +72,17 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
-    fn value(&self, expected: &Bson, actual: Option<&Bson>, place: Place) -> Result<(), String> {
+    fn value(&self, expected: &Bson, actual: Option<&Bson>, depth: Depth) -> Result<(), String> {
         match (expected, actual) {
             (Bson::Document(expected), _) => match operator(expected) {
-                Some((operator, operand)) => self.operator(operator, operand, actual, place),
+                Some((operator, operand)) => self.operator(operator, operand, actual, depth),
                 None => match actual {
-                    Some(Bson::Document(actual)) => self.document(expected, actual, place),
+                    Some(Bson::Document(actual)) => self.document(expected, actual, depth),
                     _ => differ(&Bson::Document(expected.clone()), actual),
                 },
             },
             (Bson::Array(expected), Some(Bson::Array(actual))) => {
-                self.array(expected, actual, Place::Within)
+                self.array(expected, actual, Depth::Within)
             }
             (_, Some(actual)) => match (number(expected), number(actual)) {
                 (Some(expected), Some(actual)) if expected == actual => Ok(()),
@@ -93,26 +93,26 @@ impl Matching<'_> {
         }
     }
 
-    fn document(&self, expected: &Document, actual: &Document, place: Place) -> Result<(), String> {
+    fn document(&self, expected: &Document, actual: &Document, depth: Depth) -> Result<(), String> {
         for (key, expected) in expected {
-            self.value(expected, actual.get(key), Place::Within)
+            self.value(expected, actual.get(key), Depth::Within)
                 .map_err(|why| format!("{key}: {why}"))?;
         }
         let surplus = actual.keys().find(|key| !expected.contains_key(*key));
         match surplus {
-            Some(key) if place == Place::Within => {
+            Some(key) if depth == Depth::Within => {
                 Err(format!("unexpected field {key} in {actual}"))
             }
             _ => Ok(()),
         }
     }
 
-    fn array(&self, expected: &[Bson], actual: &[Bson], place: Place) -> Result<(), String> {
+    fn array(&self, expected: &[Bson], actual: &[Bson], depth: Depth) -> Result<(), String> {
         if expected.len() != actual.len() {
             return Err(format!("expected {} elements, found {actual:?}", expected.len()));
         }
         for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
-            self.value(expected, Some(actual), place).map_err(|why| format!("{i}: {why}"))?;
+            self.value(expected, Some(actual), depth).map_err(|why| format!("{i}: {why}"))?;
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Matching<'_> {
         operator: &str,
         operand: &Bson,
         actual: Option<&Bson>,
-        place: Place,
+        depth: Depth,
     ) -> Result<(), String> {
         let expected = || bson::doc! { operator: operand };
         match (operator, operand) {
@@ -136,14 +136,14 @@ impl Matching<'_> {
             }
             ("$$unsetOrMatches", operand) => match actual {
                 None => Ok(()),
-                Some(_) => self.value(operand, actual, place),
+                Some(_) => self.value(operand, actual, depth),
             },
             ("$$matchesEntity", Bson::String(name)) => match self.names.value(name) {
-                Some(value) => self.value(&value, actual, place),
+                Some(value) => self.value(&value, actual, depth),
                 None => Err(format!("no value was saved as {name:?}")),
             },
             ("$$sessionLsid", Bson::String(name)) => match self.names.lsid(name) {
-                Some(lsid) => self.value(&lsid.into(), actual, place),
+                Some(lsid) => self.value(&lsid.into(), actual, depth),
                 None => Err(format!("there is no session {name:?}")),
             },
             ("$$matchesHexBytes", Bson::String(hex)) => match actual {
@@ -162,9 +162,9 @@ impl Matching<'_> {
                 let text = actual.and_then(Bson::as_str).ok_or("expected a string")?;
                 let json: Bson = serde_json::from_str(text)
                     .map_err(|e| format!("{text:?} is not a JSON document: {e}"))?;
-                self.value(operand, Some(&json), place)
+                self.value(operand, Some(&json), depth)
             }
-            ("$$matchAsRoot", operand) => self.value(operand, actual, Place::Root),
+            ("$$matchAsRoot", operand) => self.value(operand, actual, Depth::Root),
             ("$$lte", limit) => match (number(limit), actual.and_then(number)) {
                 (Some(limit), Some(actual)) if actual <= limit => Ok(()),
                 _ => differ(&expected().into(), actual),

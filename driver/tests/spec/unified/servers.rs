@@ -73,13 +73,13 @@ impl Routers {
 
 /// Exclusive use of servers until this is dropped.
 pub(crate) struct Alone {
-    _place: Place,
+    _lease: CopyLease,
     pub(crate) servers: &'static Servers,
 }
 
 /// The right to use one copy of the servers of a kind. Dropping it frees the copy for the next
 /// test, even if its servers could not start.
-struct Place {
+struct CopyLease {
     pool: Pool,
     copy: usize,
 }
@@ -105,7 +105,7 @@ impl Taken {
     }
 }
 
-impl Place {
+impl CopyLease {
     /// Takes the first free copy, and waits for one if needed. So no more copies start than are
     /// used at once.
     fn take(pool: Pool) -> Self {
@@ -114,14 +114,14 @@ impl Place {
         loop {
             if let Some(copy) = taken[..pool.copies()].iter().position(|taken| !taken) {
                 taken[copy] = true;
-                return Place { pool, copy };
+                return CopyLease { pool, copy };
             }
             taken = all.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for CopyLease {
     fn drop(&mut self) {
         let taken = Taken::of(self.pool);
         lock(&taken.copies)[self.copy] = false;
@@ -269,15 +269,15 @@ impl Kind {
         static SERVERS: [[[Cell; COPIES]; 3]; 3] =
             [const { [const { [const { Cell::new() }; COPIES] }; 3] }; 3];
         let Kind { pool, view } = self;
-        let place = Place::take(pool);
-        let servers = SERVERS[view as usize][pool as usize][place.copy]
-            .get_or_init(|| Servers::of(pool.running(place.copy)?, view))
+        let lease = CopyLease::take(pool);
+        let servers = SERVERS[view as usize][pool as usize][lease.copy]
+            .get_or_init(|| Servers::of(pool.running(lease.copy)?, view))
             .as_ref()
             .map_err(String::clone)?;
         if let (Some(routers), Some(set)) = (&servers.routers, servers.set()) {
             primary(set).and_then(|primary| routers.lead_to(&primary)).map_err(to_message)?;
         }
-        Ok(Alone { _place: place, servers })
+        Ok(Alone { _lease: lease, servers })
     }
 }
 
