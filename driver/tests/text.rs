@@ -1,4 +1,5 @@
-//! The width of lines and the length of test names, in all crates of the workspace.
+//! The width of lines, the length of test names and `match` on bools, in all crates of the
+//! workspace.
 
 use std::path::{Path, PathBuf};
 
@@ -75,6 +76,34 @@ fn test_names_have_at_most_60_characters() {
         }
     }
     assert!(long.is_empty(), "shorten these names:\n{}", long.join("\n"));
+}
+
+/// The numbers of the lines that begin an arm for a bool.
+fn arms_for_bools(text: &str) -> Vec<usize> {
+    let is_arm = |line: &str| {
+        let rest = line.strip_prefix("true").or(line.strip_prefix("false")).unwrap_or_default();
+        let rest = rest.trim_start();
+        rest.starts_with("=>") || rest.starts_with("if ") && rest.contains("=>")
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| is_arm(line.trim()));
+    lines.map(|(n, _)| n + 1).collect()
+}
+
+#[test]
+fn bools_are_decided_with_if() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        found.extend(arms_for_bools(&text).iter().map(|line| format!("{}:{line}", path.display())));
+    }
+    assert!(found.is_empty(), "write if and else instead of match:\n{}", found.join("\n"));
+}
+
+#[test]
+fn arms_of_a_match_on_a_bool_are_found() {
+    let code = "match ready {\n    true => 1,\n    false if late => 2,\n    false => 3,\n}";
+    assert_eq!(arms_for_bools(code), [2, 3, 4]);
+    assert!(arms_for_bools("if ready {\n    true\n} else {\n    false\n}").is_empty());
+    assert!(arms_for_bools("(true, None) => 1,\nSome(true) => 2,\ntrue_value => 3,").is_empty());
 }
 
 #[test]
