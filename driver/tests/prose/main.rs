@@ -5,22 +5,22 @@
 //!
 //! | test | missing |
 //! |---|---|
-//! | sessions 6: ended sessions are refused | a session ends by a move; its later use does not compile |
+//! | sessions 6: ended sessions are refused | a session ends by a move |
 //! | sessions 7, 16, 17: several users | a client has one user |
 //! | sessions 10: no session stays checked out | a suggestion for all tests |
 //! | sessions 12, 13: sessions after a fork | these fork, so they are in `tests/fork.rs` |
 //! | sessions 18, 19: servers without sessions | a server without sessions, such as mongocryptd |
 //! | sessions 22: snapshot time of other sessions | the getter is optional, and returns `None` |
 //! | sessions 23: the snapshot time is read-only | there is no setter |
-//! | transactions-convenient-api 4: backoff | a choice of the jitter; a unit test in `session/and_run.rs` has its bounds |
+//! | transactions-convenient-api 4: backoff | unit tests of `session/and_run.rs` |
 //! | client-side-operations-timeout 2, 3: encryption | client-side field level encryption |
-//! | client-side-operations-timeout 9: `endSession` | an `endSession` with a result: a dropped session aborts its transaction in the background |
+//! | client-side-operations-timeout 9: `endSession` | an `endSession` with a result |
 //! | client-side-operations-timeout 11: bulk writes of a client | a server of version 8.0 |
-//! | client-backpressure 1: backoff | a choice of the jitter; a unit test in `exec/retry.rs` has its bounds |
+//! | client-backpressure 1: backoff | unit tests of `exec/retry.rs` |
 //! | client-backpressure 5: `baseBackoffMS` | a server of version 9.0 |
 //! | change-streams 5, 9, 10, 12, 15, 16 | the specification has removed them |
 //! | gridfs | the specification has none but client-side-operations-timeout 6 and 7 |
-//! | load-balancers | there are none but to run the suites behind a load balancer, which `tests/spec` does |
+//! | load-balancers | `tests/spec` runs the suites behind a load balancer |
 
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../operations/api.rs"]

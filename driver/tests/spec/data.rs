@@ -15,8 +15,8 @@ pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
             Err(format!("MONGODB_SPECIFICATIONS names {}, which is not a folder", folder.display()))
         };
     }
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/specifications");
-    Ok(beside.is_dir().then_some(beside))
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/specifications");
+    Ok(default.is_dir().then_some(default))
 }
 
 /// The `.json` files in `folder` and its subfolders, sorted by name.

@@ -1,6 +1,6 @@
 //! Runs the test cases of the driver specifications: `cargo test -p driver --test spec`.
 //!
-//! The data is in `MONGODB_SPECIFICATIONS`, or in `../shared/specifications` beside the project.
+//! `MONGODB_SPECIFICATIONS` is the folder of the data. Its default is `../shared/specifications`.
 //! Each case is one trial with the name `suite/file: description`. A part of a name on the command
 //! line selects trials, and so do several parts in `SPEC_FILTER`, with commas. A scoreboard at the
 //! end shows the number of cases of each suite that can run here, and how many of them passed,
