@@ -3,9 +3,9 @@
 //!
 //! The files are those of that specification, with 5000 documents of about 1 KB each. They come
 //! from `parallel.tgz` in the folder `MONGODB_BENCHMARK_DATA`, by default
-//! `../shared/benchmark-data`. An operation processes [`FILES`] of its hundred files, one per worker
-//! at a time. Reading, parsing and printing JSON is part of it, and each client uses its own version
-//! of `bson`.
+//! `../shared/benchmark-data`. An operation processes [`FILES`] of its hundred files, one per
+//! worker at a time. Reading, parsing and printing JSON is part of it, and each client uses its own
+//! version of `bson`.
 
 use super::Trial;
 use super::ground::{DB, Ground};
