@@ -4,8 +4,8 @@
 //! blocking API of that crate calls `block_on` on its async API.
 
 use super::floor::{BareBlocking, Request};
-use super::ground::{DB, Ground};
 use super::measure::{Contender, work};
+use super::setup::{DB, Setup};
 use super::small::{NAME, find_request, key, monkeys, update_request};
 use super::{Metric, Trial, small};
 use benches::bound::Bound;
@@ -33,8 +33,8 @@ pub(super) fn cells() -> Vec<Trial> {
 }
 
 /// The request, sent and answered on one bare socket.
-fn floor(ground: &Ground, mut request: Request) -> Contender {
-    let mut bare = BareBlocking::connect(&ground.primary);
+fn floor(setup: &Setup, mut request: Request) -> Contender {
+    let mut bare = BareBlocking::connect(&setup.primary);
     Contender::blocking("floor", move |ops| {
         for _ in 0..ops {
             bare.round_trip(&mut request);
@@ -44,8 +44,8 @@ fn floor(ground: &Ground, mut request: Request) -> Contender {
 
 /// The contender of the official crate: runs `$operation` once for each number `$i`.
 macro_rules! official {
-    ($ground:ident, |$coll:ident: $T:ty, $i:ident| $operation:expr) => {{
-        let at = $ground.official.database(DB).collection::<$T>(NAME);
+    ($setup:ident, |$coll:ident: $T:ty, $i:ident| $operation:expr) => {{
+        let at = $setup.official.database(DB).collection::<$T>(NAME);
         let work = work(move |_, ops| {
             let $coll = at.clone();
             async move {
@@ -54,13 +54,13 @@ macro_rules! official {
                 }
             }
         });
-        Contender::tasks("official", &$ground.runtime, 1, work)
+        Contender::tasks("official", &$setup.runtime, 1, work)
     }};
 }
 
-fn ping(ground: &Ground) -> Vec<Contender> {
-    let db = ground.blocking.database("admin");
-    let theirs = ground.official.database("admin");
+fn ping(setup: &Setup) -> Vec<Contender> {
+    let db = setup.blocking.database("admin");
+    let theirs = setup.official.database("admin");
     let theirs = work(move |_, ops| {
         let db = theirs.clone();
         async move {
@@ -77,14 +77,14 @@ fn ping(ground: &Ground) -> Vec<Contender> {
                 db.run_command(doc! { "ping": 1 }).run().expect("a server answers a ping");
             }
         }),
-        Contender::tasks("official", &ground.runtime, 1, theirs),
-        floor(ground, Request::new(doc! { "ping": 1 }, "admin")),
+        Contender::tasks("official", &setup.runtime, 1, theirs),
+        floor(setup, Request::new(doc! { "ping": 1 }, "admin")),
     ]
 }
 
-fn find_one(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+fn find_one(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let coll: driver::sync::Collection<Document> = setup.blocking.database(DB).collection(NAME);
     vec![
         Contender::blocking("driver", move |ops| {
             for i in 0..ops {
@@ -93,18 +93,18 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
                 assert!(found.is_some());
             }
         }),
-        official!(ground, |coll: mongodb::bson::Document, i| coll
+        official!(setup, |coll: mongodb::bson::Document, i| coll
             .find_one(mongodb::bson::doc! { "_id": key(0, i) })),
-        floor(ground, find_request()),
+        floor(setup, find_request()),
     ]
 }
 
 /// A client does some work between a reply and its next request. A floor without that work meets a
 /// server whose thread is still awake, which is faster. So this cell also measures floors that
 /// pause briefly.
-fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
+fn find_one_and_pauses(setup: &Setup) -> Vec<Contender> {
     let pausing = |name, pause| {
-        let mut bare = BareBlocking::connect(&ground.primary);
+        let mut bare = BareBlocking::connect(&setup.primary);
         let mut request = find_request();
         Contender::blocking(name, move |ops| {
             for _ in 0..ops {
@@ -116,16 +116,16 @@ fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
             }
         })
     };
-    let mut contenders = find_one(ground);
+    let mut contenders = find_one(setup);
     contenders.retain(|contender| contender.name != "official");
     contenders.push(pausing("floor that pauses 2 us", Duration::from_micros(2)));
     contenders.push(pausing("floor that pauses 4 us", Duration::from_micros(4)));
     contenders
 }
 
-fn insert_one(ground: &Ground) -> Vec<Contender> {
-    ground.fill(NAME, vec![doc! {}]);
-    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+fn insert_one(setup: &Setup) -> Vec<Contender> {
+    setup.fill(NAME, vec![doc! {}]);
+    let coll: driver::sync::Collection<Document> = setup.blocking.database(DB).collection(NAME);
     let request =
         Request::insert(NAME, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
     vec![
@@ -135,16 +135,16 @@ fn insert_one(ground: &Ground) -> Vec<Contender> {
                 coll.insert_one(document).run().expect("the server takes a document");
             }
         }),
-        official!(ground, |coll: mongodb::bson::Document, i| coll.insert_one(
+        official!(setup, |coll: mongodb::bson::Document, i| coll.insert_one(
             mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 }
         )),
-        floor(ground, request),
+        floor(setup, request),
     ]
 }
 
-fn update_one(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+fn update_one(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let coll: driver::sync::Collection<Document> = setup.blocking.database(DB).collection(NAME);
     vec![
         Contender::blocking("driver", move |ops| {
             for i in 0..ops {
@@ -153,16 +153,16 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
                 coll.update_one(filter, update).run().expect("the server changes a document");
             }
         }),
-        official!(ground, |coll: mongodb::bson::Document, i| coll.update_one(
+        official!(setup, |coll: mongodb::bson::Document, i| coll.update_one(
             mongodb::bson::doc! { "_id": key(0, i) },
             mongodb::bson::doc! { "$inc": { "breaths": 1_i64 } }
         )),
-        floor(ground, update_request()),
+        floor(setup, update_request()),
     ]
 }
 
-fn insert_many(ground: &Ground) -> Vec<Contender> {
-    ground.fill(NAME, vec![doc! {}]);
+fn insert_many(setup: &Setup) -> Vec<Contender> {
+    setup.fill(NAME, vec![doc! {}]);
     let documents: Vec<Document> = (0..MANY)
         .map(|i| doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
         .collect();
@@ -174,8 +174,8 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
             }
         })
         .collect();
-    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
-    let at = ground.official.database(DB).collection::<mongodb::bson::Document>(NAME);
+    let coll: driver::sync::Collection<Document> = setup.blocking.database(DB).collection(NAME);
+    let at = setup.official.database(DB).collection::<mongodb::bson::Document>(NAME);
     let official = work(move |_, ops| {
         let (coll, documents) = (at.clone(), Arc::clone(&theirs));
         async move {
@@ -190,19 +190,19 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
                 coll.insert_many(documents.iter()).run().expect("the server takes documents");
             }
         }),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
-fn find(ground: &Ground) -> Vec<Contender> {
+fn find(setup: &Setup) -> Vec<Contender> {
     let document = |i| {
         let breaths = i64::from(i) * 7;
         doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25 }
     };
-    ground.fill(NAME, (0..MANY).map(document).collect());
+    setup.fill(NAME, (0..MANY).map(document).collect());
     let coll: driver::sync::Collection<RawDocumentBuf> =
-        ground.blocking.database(DB).collection(NAME);
-    let at = ground.official.database(DB).collection::<mongodb::bson::RawDocumentBuf>(NAME);
+        setup.blocking.database(DB).collection(NAME);
+    let at = setup.official.database(DB).collection::<mongodb::bson::RawDocumentBuf>(NAME);
     let official = work(move |_, ops| {
         let coll = at.clone();
         async move {
@@ -230,6 +230,6 @@ fn find(ground: &Ground) -> Vec<Contender> {
                 assert_eq!(n, MANY);
             }
         }),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }

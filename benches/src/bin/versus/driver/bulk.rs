@@ -1,7 +1,7 @@
 //! Many documents, and large ones.
 
-use super::ground::Ground;
 use super::measure::{Contender, work};
+use super::setup::Setup;
 use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::bson::{Document, RawDocumentBuf, doc};
@@ -21,7 +21,7 @@ struct Monkey {
 }
 
 pub(super) fn cells() -> Vec<Trial> {
-    let find = |what: &str, make: fn(&Ground) -> Vec<Contender>, must: f64, aim: f64| {
+    let find = |what: &str, make: fn(&Setup) -> Vec<Contender>, must: f64, aim: f64| {
         Trial::new(format!("find 50,000, {what}"), make)
             .bound(Metric::Cpu, [Bound::must("official", must), Bound::aim("official", aim)])
     };
@@ -40,9 +40,9 @@ fn small(i: i32) -> Document {
     doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 }
 }
 
-fn insert_many(ground: &Ground) -> Vec<Contender> {
-    let at = ground.collections::<Document, mongodb::bson::Document>("bulk_inserted");
-    ground.fill("bulk_inserted", vec![doc! {}]);
+fn insert_many(setup: &Setup) -> Vec<Contender> {
+    let at = setup.collections::<Document, mongodb::bson::Document>("bulk_inserted");
+    setup.fill("bulk_inserted", vec![doc! {}]);
     let documents: Arc<[Document]> = (0..COUNT)
         .map(|i| doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
         .collect();
@@ -71,17 +71,17 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
 /// One contender per client that reads the whole collection. `$look` reads each document from the
 /// cursor.
 macro_rules! readers {
-    ($ground:ident, $ours:ty, $theirs:ty, |$cursor:ident| $look:expr) => {{
-        $ground.fill(NAME, (0..COUNT).map(small).collect());
-        let at = $ground.collections::<$ours, $theirs>(NAME);
+    ($setup:ident, $ours:ty, $theirs:ty, |$cursor:ident| $look:expr) => {{
+        $setup.fill(NAME, (0..COUNT).map(small).collect());
+        let at = $setup.collections::<$ours, $theirs>(NAME);
         let ours = work(move |_, ops| {
             let coll = at.ours.clone();
             async move {
@@ -112,25 +112,25 @@ macro_rules! readers {
             }
         });
         vec![
-            Contender::tasks("driver", &$ground.runtime, 1, ours),
-            Contender::tasks("official", &$ground.runtime, 1, official),
+            Contender::tasks("driver", &$setup.runtime, 1, ours),
+            Contender::tasks("official", &$setup.runtime, 1, official),
         ]
     }};
 }
 
-fn find_raw(ground: &Ground) -> Vec<Contender> {
-    readers!(ground, RawDocumentBuf, mongodb::bson::RawDocumentBuf, |cursor| cursor
+fn find_raw(setup: &Setup) -> Vec<Contender> {
+    readers!(setup, RawDocumentBuf, mongodb::bson::RawDocumentBuf, |cursor| cursor
         .current()
         .as_bytes()
         .len())
 }
 
-fn find_struct(ground: &Ground) -> Vec<Contender> {
-    readers!(ground, Monkey, Monkey, |cursor| cursor.deserialize_current().expect("it is a monkey"))
+fn find_struct(setup: &Setup) -> Vec<Contender> {
+    readers!(setup, Monkey, Monkey, |cursor| cursor.deserialize_current().expect("it is a monkey"))
 }
 
-fn find_document(ground: &Ground) -> Vec<Contender> {
-    readers!(ground, Document, mongodb::bson::Document, |cursor| cursor
+fn find_document(setup: &Setup) -> Vec<Contender> {
+    readers!(setup, Document, mongodb::bson::Document, |cursor| cursor
         .deserialize_current()
         .expect("it is a document"))
 }
@@ -147,9 +147,9 @@ fn theirs(document: &Document) -> mongodb::bson::Document {
     mongodb::bson::Document::from_reader(&bytes[..]).expect("it is a document")
 }
 
-fn insert_large(ground: &Ground) -> Vec<Contender> {
-    ground.fill("large_inserted", vec![doc! {}]);
-    let at = ground.collections::<Document, mongodb::bson::Document>("large_inserted");
+fn insert_large(setup: &Setup) -> Vec<Contender> {
+    setup.fill("large_inserted", vec![doc! {}]);
+    let at = setup.collections::<Document, mongodb::bson::Document>("large_inserted");
     let document = Arc::new(large());
     let other = Arc::new(theirs(&document));
     let ours = work(move |_, ops| {
@@ -169,14 +169,14 @@ fn insert_large(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
-fn find_large(ground: &Ground) -> Vec<Contender> {
-    ground.fill("large", vec![large()]);
-    let at = ground.collections::<Document, mongodb::bson::Document>("large");
+fn find_large(setup: &Setup) -> Vec<Contender> {
+    setup.fill("large", vec![large()]);
+    let at = setup.collections::<Document, mongodb::bson::Document>("large");
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -196,7 +196,7 @@ fn find_large(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }

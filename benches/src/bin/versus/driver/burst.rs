@@ -6,8 +6,8 @@
 //! same rule and the same handshake.
 
 use super::floor::{Bare, Request};
-use super::ground::{DB, Ground};
 use super::measure::Contender;
+use super::setup::{DB, Setup};
 use driver::bson::{Document, doc};
 use std::future::Future;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ const REST: Duration = Duration::from_millis(20);
 /// connection, because each has sent a ping: the official crate has no other way to wait for
 /// discovery. CPU time and allocations are those of the whole life of a client, so they only
 /// compare the two clients.
-pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
-    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
+pub(super) fn cell(setup: &Setup) -> Vec<Contender> {
+    setup.fill(NAME, vec![doc! { "_id": 1 }]);
+    let (runtime, uri) = (Arc::clone(&setup.runtime), setup.uri.clone());
     let ours = move |ops: u64| {
         let bursts = (0..ops).map(|_| {
             runtime.block_on(async {
@@ -49,7 +49,7 @@ pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
         });
         bursts.sum()
     };
-    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
+    let (runtime, uri) = (Arc::clone(&setup.runtime), setup.uri.clone());
     let official = move |ops: u64| {
         let bursts = (0..ops).map(|_| {
             runtime.block_on(async {
@@ -69,7 +69,7 @@ pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
         });
         bursts.sum()
     };
-    let (runtime, host) = (Arc::clone(&ground.runtime), ground.primary.clone());
+    let (runtime, host) = (Arc::clone(&setup.runtime), setup.primary.clone());
     let request =
         Request::new(doc! { "find": NAME, "filter": {}, "limit": 1_i64, "singleBatch": true }, DB);
     let floor = move |ops: u64| {

@@ -8,8 +8,8 @@
 //! Uploads take the bytes from memory. The large file is downloaded to memory, the others to files.
 
 use super::Trial;
-use super::ground::{DB, Ground};
 use super::measure::{Contender, work};
+use super::setup::{DB, Setup};
 use super::{Bound, Metric};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use std::io::Read;
@@ -23,7 +23,7 @@ const FILES: usize = 50;
 const WORKERS: usize = 8;
 
 pub(super) fn cells() -> Vec<Trial> {
-    let cell = |what: &str, make: fn(&Ground) -> Vec<Contender>| {
+    let cell = |what: &str, make: fn(&Setup) -> Vec<Contender>| {
         Trial::new(format!("GridFS {what}"), make)
             .at_most_rounds(5)
             .bound(Metric::Wall, [Bound::must("official", 0.8)])
@@ -121,7 +121,7 @@ where
 }
 
 /// Uploads `files` in each operation, into an empty bucket of each client.
-fn uploads(ground: &Ground, files: Option<Arc<Vec<Vec<u8>>>>) -> Vec<Contender> {
+fn uploads(setup: &Setup, files: Option<Arc<Vec<Vec<u8>>>>) -> Vec<Contender> {
     let Some(files) = files else { return Vec::new() };
     macro_rules! contender {
         ($name:literal, $client:expr, $Options:path) => {{
@@ -150,29 +150,29 @@ fn uploads(ground: &Ground, files: Option<Arc<Vec<Vec<u8>>>>) -> Vec<Contender> 
                     }
                 }
             });
-            Contender::tasks($name, &ground.runtime, 1, work)
+            Contender::tasks($name, &setup.runtime, 1, work)
         }};
     }
     vec![
-        contender!("driver", ground.ours, driver::options::GridFsBucketOptions),
-        contender!("official", ground.official, mongodb::options::GridFsBucketOptions),
+        contender!("driver", setup.ours, driver::options::GridFsBucketOptions),
+        contender!("official", setup.official, mongodb::options::GridFsBucketOptions),
     ]
 }
 
-fn upload_large(ground: &Ground) -> Vec<Contender> {
-    uploads(ground, large())
+fn upload_large(setup: &Setup) -> Vec<Contender> {
+    uploads(setup, large())
 }
 
-fn upload_many(ground: &Ground) -> Vec<Contender> {
-    uploads(ground, many())
+fn upload_many(setup: &Setup) -> Vec<Contender> {
+    uploads(setup, many())
 }
 
 /// Uploads `files` into the bucket `name`. Their numbers are the ids.
-fn fill(ground: &Ground, name: &str, files: &[Vec<u8>]) {
+fn fill(setup: &Setup, name: &str, files: &[Vec<u8>]) {
     let options = driver::options::GridFsBucketOptions::builder();
     let options = options.bucket_name(name.to_owned()).build();
-    let bucket = ground.ours.database(DB).gridfs_bucket(options);
-    ground.runtime.block_on(async {
+    let bucket = setup.ours.database(DB).gridfs_bucket(options);
+    setup.runtime.block_on(async {
         bucket.drop().await.expect("a bucket can be dropped");
         for (number, bytes) in files.iter().enumerate() {
             let upload = bucket.upload_from("file", &bytes[..]).id((number as i32).into());
@@ -181,10 +181,10 @@ fn fill(ground: &Ground, name: &str, files: &[Vec<u8>]) {
     });
 }
 
-fn download_large(ground: &Ground) -> Vec<Contender> {
+fn download_large(setup: &Setup) -> Vec<Contender> {
     const BUCKET: &str = "down_large";
     let Some(files) = large() else { return Vec::new() };
-    fill(ground, BUCKET, &files);
+    fill(setup, BUCKET, &files);
     let length = files[0].len();
     macro_rules! contender {
         ($name:literal, $client:expr, $Options:path) => {{
@@ -203,19 +203,19 @@ fn download_large(ground: &Ground) -> Vec<Contender> {
                     }
                 }
             });
-            Contender::tasks($name, &ground.runtime, 1, work)
+            Contender::tasks($name, &setup.runtime, 1, work)
         }};
     }
     vec![
-        contender!("driver", ground.ours, driver::options::GridFsBucketOptions),
-        contender!("official", ground.official, mongodb::options::GridFsBucketOptions),
+        contender!("driver", setup.ours, driver::options::GridFsBucketOptions),
+        contender!("official", setup.official, mongodb::options::GridFsBucketOptions),
     ]
 }
 
-fn download_many(ground: &Ground) -> Vec<Contender> {
+fn download_many(setup: &Setup) -> Vec<Contender> {
     const BUCKET: &str = "down_many";
     let Some(files) = many() else { return Vec::new() };
-    fill(ground, BUCKET, &files);
+    fill(setup, BUCKET, &files);
     let folder = Arc::new(Folder::new());
     macro_rules! contender {
         ($name:literal, $client:expr, $Options:path) => {{
@@ -252,11 +252,11 @@ fn download_many(ground: &Ground) -> Vec<Contender> {
                     }
                 }
             });
-            Contender::tasks($name, &ground.runtime, 1, work)
+            Contender::tasks($name, &setup.runtime, 1, work)
         }};
     }
     vec![
-        contender!("driver", ground.ours, driver::options::GridFsBucketOptions),
-        contender!("official", ground.official, mongodb::options::GridFsBucketOptions),
+        contender!("driver", setup.ours, driver::options::GridFsBucketOptions),
+        contender!("official", setup.official, mongodb::options::GridFsBucketOptions),
     ]
 }

@@ -8,8 +8,8 @@
 //! version of `bson`.
 
 use super::Trial;
-use super::ground::{DB, Ground};
 use super::measure::{Contender, work};
+use super::setup::{DB, Setup};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const DOCUMENTS: usize = 5000;
 const WORKERS: usize = 4;
 
 pub(super) fn cells() -> Vec<Trial> {
-    let cell = |what: &str, make: fn(&Ground) -> Vec<Contender>| {
+    let cell = |what: &str, make: fn(&Setup) -> Vec<Contender>| {
         Trial::new(format!("LDJSON {what}, {FILES} files of 5,000 documents"), make)
             .at_most_rounds(3)
     };
@@ -108,7 +108,7 @@ fn print<D: serde::Serialize>(documents: &[D], path: &Path) {
 const IMPORTED: &str = "ldjson_imported";
 const EXPORTED: &str = "ldjson_exported";
 
-fn import(ground: &Ground) -> Vec<Contender> {
+fn import(setup: &Setup) -> Vec<Contender> {
     let Some(corpus) = Corpus::unpack().map(Arc::new) else { return Vec::new() };
     macro_rules! contender {
         ($name:literal, $client:expr, $Document:ty) => {{
@@ -133,28 +133,28 @@ fn import(ground: &Ground) -> Vec<Contender> {
                     }
                 }
             });
-            Contender::tasks($name, &ground.runtime, 1, work)
+            Contender::tasks($name, &setup.runtime, 1, work)
         }};
     }
     vec![
-        contender!("driver", ground.ours, driver::bson::Document),
-        contender!("official", ground.official, mongodb::bson::Document),
+        contender!("driver", setup.ours, driver::bson::Document),
+        contender!("official", setup.official, mongodb::bson::Document),
     ]
 }
 
-fn export(ground: &Ground) -> Vec<Contender> {
+fn export(setup: &Setup) -> Vec<Contender> {
     let Some(corpus) = Corpus::unpack().map(Arc::new) else { return Vec::new() };
     let documents = corpus.files.iter().enumerate().flat_map(|(file, path)| {
         let mut documents: Vec<driver::bson::Document> = parse(path);
         documents.iter_mut().for_each(|document| drop(document.insert("file", file as i32)));
         documents
     });
-    ground.fill(EXPORTED, documents.collect());
-    let db = ground.ours.database(DB);
+    setup.fill(EXPORTED, documents.collect());
+    let db = setup.ours.database(DB);
     let indexed = db.run_command(driver::bson::doc! {
         "createIndexes": EXPORTED, "indexes": [{ "key": { "file": 1 }, "name": "file_1" }],
     });
-    ground.runtime.block_on(indexed.into_future()).expect("the server makes an index");
+    setup.runtime.block_on(indexed.into_future()).expect("the server makes an index");
     macro_rules! contender {
         ($name:literal, $client:expr, $Document:ty, $doc:path) => {{
             use $doc as doc;
@@ -186,11 +186,11 @@ fn export(ground: &Ground) -> Vec<Contender> {
                     }
                 }
             });
-            Contender::tasks($name, &ground.runtime, 1, work)
+            Contender::tasks($name, &setup.runtime, 1, work)
         }};
     }
     vec![
-        contender!("driver", ground.ours, driver::bson::Document, driver::bson::doc),
-        contender!("official", ground.official, mongodb::bson::Document, mongodb::bson::doc),
+        contender!("driver", setup.ours, driver::bson::Document, driver::bson::doc),
+        contender!("official", setup.official, mongodb::bson::Document, mongodb::bson::doc),
     ]
 }

@@ -2,8 +2,8 @@
 //! compared with a standalone, cancellation, memory.
 
 use super::burst;
-use super::ground::{DB, Ground, with_option};
 use super::measure::{Contender, work};
+use super::setup::{DB, Setup, with_option};
 use super::{Metric, Trial};
 use benches::bound::Bound;
 use benches::round::Figures;
@@ -35,11 +35,11 @@ pub(super) fn cells() -> Vec<Trial> {
 }
 
 /// A transaction from its start to its commit. Its closure inserts two documents.
-fn transaction(ground: &Ground) -> Vec<Contender> {
+fn transaction(setup: &Setup) -> Vec<Contender> {
     let name = "transacted";
-    ground.fill(name, vec![doc! {}]);
-    let at = ground.collections::<Document, mongodb::bson::Document>(name);
-    let (client, same) = (ground.ours.clone(), ground.official.clone());
+    setup.fill(name, vec![doc! {}]);
+    let at = setup.collections::<Document, mongodb::bson::Document>(name);
+    let (client, same) = (setup.ours.clone(), setup.official.clone());
     let ours = work(move |_, ops| {
         let (client, coll) = (client.clone(), at.ours.clone());
         async move {
@@ -81,14 +81,14 @@ fn transaction(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
-fn cold_start(ground: &Ground) -> Vec<Contender> {
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
-    let (uri, same) = (ground.uri.clone(), ground.uri.clone());
+fn cold_start(setup: &Setup) -> Vec<Contender> {
+    setup.fill(NAME, vec![doc! { "_id": 1 }]);
+    let (uri, same) = (setup.uri.clone(), setup.uri.clone());
     let ours = work(move |_, ops| {
         let uri = uri.clone();
         async move {
@@ -119,18 +119,18 @@ fn cold_start(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
-fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+fn set_and_standalone(setup: &Setup) -> Vec<Contender> {
+    setup.fill(NAME, vec![doc! { "_id": 1 }]);
     let standalone = Arc::new(Standalone::start().expect("a standalone can be started"));
-    let client = ground.runtime.block_on(driver::Client::with_uri_str(standalone.uri()));
+    let client = setup.runtime.block_on(driver::Client::with_uri_str(standalone.uri()));
     let alone: driver::Collection<Document> =
         client.expect("the connection string is good").database(DB).collection(NAME);
-    ground
+    setup
         .runtime
         .block_on(async { alone.insert_one(doc! { "_id": 1 }).await })
         .expect("it takes a document");
@@ -150,27 +150,27 @@ fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
             }
         })
     };
-    let set = ground.ours.database(DB).collection(NAME);
+    let set = setup.ours.database(DB).collection(NAME);
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, reader(set, None)),
-        Contender::tasks("standalone", &ground.runtime, 1, reader(alone, Some(standalone))),
+        Contender::tasks("driver", &setup.runtime, 1, reader(set, None)),
+        Contender::tasks("standalone", &setup.runtime, 1, reader(alone, Some(standalone))),
     ]
 }
 
 /// The number of connections opened on the primary while each client ran 10,000 operations. Every
 /// second operation was dropped at a random point.
-fn cancelled(ground: &Ground) -> Vec<Figures> {
+fn cancelled(setup: &Setup) -> Vec<Figures> {
     const TASKS: u64 = 10;
     const EACH: u64 = 1000;
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    setup.fill(NAME, vec![doc! { "_id": 1 }]);
+    let at = setup.collections::<Document, mongodb::bson::Document>(NAME);
     let opened = |run: &dyn Fn()| {
-        let before = connections_created(ground);
+        let before = connections_created(setup);
         run();
-        (connections_created(ground) - before) as f64
+        (connections_created(setup) - before) as f64
     };
     let ours = opened(&|| {
-        ground.runtime.block_on(async {
+        setup.runtime.block_on(async {
             let tasks: Vec<_> = (0..TASKS)
                 .map(|_| {
                     let coll = at.ours.clone();
@@ -188,7 +188,7 @@ fn cancelled(ground: &Ground) -> Vec<Figures> {
         });
     });
     let official = opened(&|| {
-        ground.runtime.block_on(async {
+        setup.runtime.block_on(async {
             let tasks: Vec<_> = (0..TASKS)
                 .map(|_| {
                     let coll = at.official.clone();
@@ -228,9 +228,9 @@ async fn sometimes_cancelled<T, E: std::fmt::Debug>(
     futures_util::future::select(operation, end).await;
 }
 
-fn connections_created(ground: &Ground) -> i64 {
-    let status = ground.runtime.block_on(async {
-        ground
+fn connections_created(setup: &Setup) -> i64 {
+    let status = setup.runtime.block_on(async {
+        setup
             .ours
             .database("admin")
             .run_command(doc! { "serverStatus": 1 })
@@ -249,12 +249,12 @@ fn connections_created(ground: &Ground) -> i64 {
 pub(super) const PROBE: &str = "VERSUS_MEMORY_OF";
 
 /// The memory of each client, each in its own process.
-fn memory(ground: &Ground) -> Vec<Figures> {
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+fn memory(setup: &Setup) -> Vec<Figures> {
+    setup.fill(NAME, vec![doc! { "_id": 1 }]);
     let of = |who: &'static str| {
         let program = std::env::current_exe().expect("the program has a path");
         let output = std::process::Command::new(program)
-            .args(["driver", "--uri", &ground.uri])
+            .args(["driver", "--uri", &setup.uri])
             .env(PROBE, who)
             .output()
             .expect("the program can be run again");

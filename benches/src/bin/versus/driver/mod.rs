@@ -3,13 +3,13 @@
 mod blocking;
 mod bulk;
 mod burst;
-mod everyday;
 mod floor;
 mod gridfs;
-mod ground;
 mod ldjson;
 mod lifecycle;
 mod measure;
+mod operations;
+mod setup;
 mod small;
 
 use benches::bound::Bound;
@@ -18,8 +18,8 @@ use benches::options::{Options, Pace};
 use benches::report::{Cell, Report};
 use benches::round::Figures;
 use benches::table::figure;
-use ground::Ground;
 use measure::{Contender, Idle, Plan, contest};
+use setup::Setup;
 use std::time::{Duration, Instant};
 
 /// The counts of an operation.
@@ -73,14 +73,14 @@ impl Metric {
 const NO_DATA: &str = "no data: MONGODB_BENCHMARK_DATA names the folder of parallel.tgz";
 
 /// Makes contenders. `None` if their data is missing.
-type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
+type Make = Box<dyn FnOnce(&Setup) -> Vec<Contender>>;
 
 /// The measurement of a cell.
 enum Source {
     /// By measuring contenders.
     Measured(Make),
     /// By counting, in this unit.
-    Exact(&'static str, fn(&Ground) -> Vec<Figures>),
+    Exact(&'static str, fn(&Setup) -> Vec<Figures>),
 }
 
 /// A cell that may be measured.
@@ -94,10 +94,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(
-        name: impl Into<String>,
-        make: impl FnOnce(&Ground) -> Vec<Contender> + 'static,
-    ) -> Self {
+    fn new(name: impl Into<String>, make: impl FnOnce(&Setup) -> Vec<Contender> + 'static) -> Self {
         Trial {
             name: name.into(),
             source: Source::Measured(Box::new(make)),
@@ -112,7 +109,7 @@ impl Trial {
     fn exact(
         name: impl Into<String>,
         unit: &'static str,
-        count: fn(&Ground) -> Vec<Figures>,
+        count: fn(&Setup) -> Vec<Figures>,
     ) -> Self {
         Trial { source: Source::Exact(unit, count), ..Trial::new(name, |_| Vec::new()) }
     }
@@ -135,7 +132,7 @@ impl Trial {
         self
     }
 
-    fn measure(self, ground: &Ground, plan: Plan, options: &Options) -> Vec<Cell> {
+    fn measure(self, setup: &Setup, plan: Plan, options: &Options) -> Vec<Cell> {
         let bounds = |of: Metric| -> Vec<Bound> {
             let held =
                 self.bounds.iter().filter(|(metric, _)| *metric == of && options.only.is_none());
@@ -145,7 +142,7 @@ impl Trial {
         let plan = Plan { multiple: self.multiple, slice, rounds, ..plan };
         let outcome = match self.source {
             Source::Measured(make) => {
-                let mut contenders = make(ground);
+                let mut contenders = make(setup);
                 if contenders.is_empty() {
                     return vec![Cell::judged(self.name, "", Vec::new(), &[]).with_remark(NO_DATA)];
                 }
@@ -153,7 +150,7 @@ impl Trial {
                 contest(plan, &mut contenders)
             }
             Source::Exact(unit, count) => {
-                return vec![Cell::judged(self.name, unit, count(ground), &bounds(Metric::Exact))];
+                return vec![Cell::judged(self.name, unit, count(setup), &bounds(Metric::Exact))];
             }
         };
         let judged = outcome.into_iter().map(|(metric, figures)| {
@@ -181,7 +178,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let groups = [
         small::cells(),
         blocking::cells(),
-        everyday::cells(),
+        operations::cells(),
         bulk::cells(),
         ldjson::cells(),
         gridfs::cells(),
@@ -194,7 +191,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         let part = options.cell.as_deref().unwrap_or_default();
         return Err(format!("no cell has {part:?} in its name; the cells are{names}"));
     }
-    let ground = Ground::new(options)?;
+    let setup = Setup::new(options)?;
     let idle = Idle::measured(Duration::from_secs(1));
     let (rounds, slice) = match options.pace {
         Pace::Full => (9, Duration::from_millis(300)),
@@ -224,7 +221,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         cells: Vec::new(),
     };
     for trial in cells {
-        let (mut cells, foreign) = disturbance(|| trial.measure(&ground, plan, options));
+        let (mut cells, foreign) = disturbance(|| trial.measure(&setup, plan, options));
         for cell in &mut cells {
             if let Some(share) = foreign.filter(|share| *share >= DISTURBED) {
                 cell.remark += &format!("; others used {share:.1} processors, servers included");

@@ -1,8 +1,8 @@
 //! Small operations: ping, `find_one`, `insert_one`, `update_one`.
 
 use super::floor::{Bare, Request};
-use super::ground::{DB, Ground};
 use super::measure::{Contender, Work, work};
+use super::setup::{DB, Setup};
 use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::bson::{Document, RawDocumentBuf, doc};
@@ -52,9 +52,9 @@ pub(super) fn cells() -> Vec<Trial> {
 }
 
 /// A cell in which this many tasks find a document each time.
-fn find_cell(tasks: usize, form: &str, find: fn(&Ground, usize) -> Vec<Contender>) -> Trial {
+fn find_cell(tasks: usize, form: &str, find: fn(&Setup, usize) -> Vec<Contender>) -> Trial {
     let plural = if tasks == 1 { "" } else { "s" };
-    Trial::new(format!("find_one, {tasks} task{plural}, {form}"), move |ground| find(ground, tasks))
+    Trial::new(format!("find_one, {tasks} task{plural}, {form}"), move |setup| find(setup, tasks))
         .multiple(tasks as u64)
         .bound(Metric::Cpu, small_cpu())
 }
@@ -64,8 +64,8 @@ pub(super) fn small_cpu() -> [Bound; 2] {
     [Bound::must("official", 0.40), Bound::aim("official", 0.25)]
 }
 
-fn ping(ground: &Ground) -> Vec<Contender> {
-    let (ours, official) = (ground.ours.database("admin"), ground.official.database("admin"));
+fn ping(setup: &Setup) -> Vec<Contender> {
+    let (ours, official) = (setup.ours.database("admin"), setup.official.database("admin"));
     let ours = work(move |_, ops| {
         let db = ours.clone();
         async move {
@@ -85,29 +85,29 @@ fn ping(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, Request::new(doc! { "ping": 1 }, "admin")),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
+        floor(setup, 1, Request::new(doc! { "ping": 1 }, "admin")),
     ]
 }
 
 /// Fills the collection of the cells.
-pub(super) fn monkeys(ground: &Ground) {
+pub(super) fn monkeys(setup: &Setup) {
     let monkey = |i| {
         let breaths = i64::from(i) * 7;
         doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25 }
     };
-    ground.fill(NAME, (0..COUNT).map(monkey).collect());
+    setup.fill(NAME, (0..COUNT).map(monkey).collect());
 }
 
 /// Finds documents as `T`, and as `U` with the official crate.
-fn find_one<T, U>(ground: &Ground, tasks: usize) -> Vec<Contender>
+fn find_one<T, U>(setup: &Setup, tasks: usize) -> Vec<Contender>
 where
     T: DeserializeOwned + Send + Sync + 'static,
     U: DeserializeOwned + Send + Sync + 'static,
 {
-    monkeys(ground);
-    let at = ground.collections::<T, U>(NAME);
+    monkeys(setup);
+    let at = setup.collections::<T, U>(NAME);
     let ours = work(move |task, ops| {
         let coll = at.ours.clone();
         async move {
@@ -129,9 +129,9 @@ where
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, tasks, ours),
-        Contender::tasks("official", &ground.runtime, tasks, official),
-        floor(ground, tasks.min(100), find_request()),
+        Contender::tasks("driver", &setup.runtime, tasks, ours),
+        Contender::tasks("official", &setup.runtime, tasks, official),
+        floor(setup, tasks.min(100), find_request()),
     ]
 }
 
@@ -146,10 +146,10 @@ pub(super) fn key(task: usize, i: u64) -> i32 {
     ((task as u64 * 31 + i) % COUNT as u64) as i32
 }
 
-fn insert_one(ground: &Ground) -> Vec<Contender> {
+fn insert_one(setup: &Setup) -> Vec<Contender> {
     let name = "inserted";
-    ground.fill(name, vec![doc! {}]);
-    let at = ground.collections::<Document, mongodb::bson::Document>(name);
+    setup.fill(name, vec![doc! {}]);
+    let at = setup.collections::<Document, mongodb::bson::Document>(name);
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -172,15 +172,15 @@ fn insert_one(ground: &Ground) -> Vec<Contender> {
     let request =
         Request::insert(name, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, request),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
+        floor(setup, 1, request),
     ]
 }
 
-fn update_one(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+fn update_one(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let at = setup.collections::<Document, mongodb::bson::Document>(NAME);
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -203,9 +203,9 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
         }
     });
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, update_request()),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
+        floor(setup, 1, update_request()),
     ]
 }
 
@@ -215,9 +215,9 @@ pub(super) fn update_request() -> Request {
 }
 
 /// Bare sockets, one per task. They stay open between slices.
-pub(super) fn floor(ground: &Ground, tasks: usize, request: Request) -> Contender {
+pub(super) fn floor(setup: &Setup, tasks: usize, request: Request) -> Contender {
     let open = |_| {
-        let bare = ground.runtime.block_on(Bare::connect(&ground.primary));
+        let bare = setup.runtime.block_on(Bare::connect(&setup.primary));
         Arc::new(Mutex::new(Some((bare, request.in_new_session()))))
     };
     let sockets: Arc<[_]> = (0..tasks).map(open).collect();
@@ -233,5 +233,5 @@ pub(super) fn floor(ground: &Ground, tasks: usize, request: Request) -> Contende
         }
         .boxed()
     });
-    Contender::tasks("floor", &ground.runtime, tasks, work)
+    Contender::tasks("floor", &setup.runtime, tasks, work)
 }

@@ -2,8 +2,8 @@
 //! change streams, and cursors over a slow connection.
 
 use super::floor::Request;
-use super::ground::{DB, Ground, with_option};
 use super::measure::{Contender, Work, work};
+use super::setup::{DB, Setup, with_option};
 use super::small::{NAME, floor, monkeys, small_cpu};
 use super::{Metric, Trial};
 use benches::bound::Bound;
@@ -40,16 +40,16 @@ pub(super) fn cells() -> Vec<Trial> {
 }
 
 /// The driver, the official crate, and the bytes of `command` on a bare socket.
-fn with_floor(ground: &Ground, ours: Work, official: Work, command: Document) -> Vec<Contender> {
-    let mut contenders = pair(ground, ours, official);
-    contenders.push(floor(ground, 1, Request::new(command, DB)));
+fn with_floor(setup: &Setup, ours: Work, official: Work, command: Document) -> Vec<Contender> {
+    let mut contenders = pair(setup, ours, official);
+    contenders.push(floor(setup, 1, Request::new(command, DB)));
     contenders
 }
 
-fn pair(ground: &Ground, ours: Work, official: Work) -> Vec<Contender> {
+fn pair(setup: &Setup, ours: Work, official: Work) -> Vec<Contender> {
     vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
+        Contender::tasks("driver", &setup.runtime, 1, ours),
+        Contender::tasks("official", &setup.runtime, 1, official),
     ]
 }
 
@@ -57,11 +57,11 @@ fn pair(ground: &Ground, ours: Work, official: Work) -> Vec<Contender> {
 /// before it sends any. The official crate has no bulk write for this server, so it collects one
 /// list for each kind, inserts, and then sends the other statements by `run_command`. The floor
 /// only builds the models and drops them.
-fn bulk_write(ground: &Ground) -> Vec<Contender> {
+fn bulk_write(setup: &Setup) -> Vec<Contender> {
     const STATEMENTS: i32 = MODELS / 4;
-    ground.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
-    let at = ground.collections::<Document, mongodb::bson::Document>("bulk_mixed");
-    let official = ground.official.database(DB);
+    setup.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
+    let at = setup.collections::<Document, mongodb::bson::Document>("bulk_mixed");
+    let official = setup.official.database(DB);
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -101,8 +101,8 @@ fn bulk_write(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    let mut contenders = pair(ground, ours, official);
-    contenders.push(Contender::tasks("floor", &ground.runtime, 1, floor));
+    let mut contenders = pair(setup, ours, official);
+    contenders.push(Contender::tasks("floor", &setup.runtime, 1, floor));
     contenders
 }
 
@@ -121,9 +121,9 @@ fn mixed_models(statements: i32) -> Vec<WriteModel> {
     models
 }
 
-fn find_one_and_update(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+fn find_one_and_update(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let at = setup.collections::<Document, mongodb::bson::Document>(NAME);
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -148,12 +148,12 @@ fn find_one_and_update(ground: &Ground) -> Vec<Contender> {
     let command = doc! {
         "findAndModify": NAME, "query": { "_id": 7 }, "update": { "$inc": { "breaths": 1_i64 } },
     };
-    with_floor(ground, ours, official, command)
+    with_floor(setup, ours, official, command)
 }
 
-fn aggregate(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+fn aggregate(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let at = setup.collections::<Document, mongodb::bson::Document>(NAME);
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -179,15 +179,15 @@ fn aggregate(ground: &Ground) -> Vec<Contender> {
     });
     let stages = [doc! { "$match": { "_id": 7 } }, doc! { "$project": { "name": 1 } }];
     let command = doc! { "aggregate": NAME, "pipeline": stages.to_vec(), "cursor": {} };
-    with_floor(ground, ours, official, command)
+    with_floor(setup, ours, official, command)
 }
 
 /// The index exists, so the server has little to do.
-fn create_index(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+fn create_index(setup: &Setup) -> Vec<Contender> {
+    monkeys(setup);
+    let at = setup.collections::<Document, mongodb::bson::Document>(NAME);
     let index = IndexModel::builder().keys(doc! { "name": 1 }).build();
-    let created = ground.runtime.block_on(async { at.ours.create_index(index).await });
+    let created = setup.runtime.block_on(async { at.ours.create_index(index).await });
     created.expect("the server creates an index");
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
@@ -210,17 +210,17 @@ fn create_index(ground: &Ground) -> Vec<Contender> {
     });
     let index = doc! { "key": { "name": 1 }, "name": "name_1" };
     let command = doc! { "createIndexes": NAME, "indexes": [index] };
-    with_floor(ground, ours, official, command)
+    with_floor(setup, ours, official, command)
 }
 
 /// The events are written once. Each operation reads all of them.
-fn change_stream(ground: &Ground) -> Vec<Contender> {
-    let db = ground.ours.database(DB);
-    let reply = ground.runtime.block_on(async { db.run_command(doc! { "ping": 1 }).await });
+fn change_stream(setup: &Setup) -> Vec<Contender> {
+    let db = setup.ours.database(DB);
+    let reply = setup.runtime.block_on(async { db.run_command(doc! { "ping": 1 }).await });
     let reply = reply.expect("a server answers a ping");
     let begin = reply.get_timestamp("operationTime").expect("a member tells the time");
-    ground.fill("watched", (0..EVENTS).map(|i| doc! { "name": format!("Mabel {i}") }).collect());
-    let at = ground.collections::<Document, mongodb::bson::Document>("watched");
+    setup.fill("watched", (0..EVENTS).map(|i| doc! { "name": format!("Mabel {i}") }).collect());
+    let at = setup.collections::<Document, mongodb::bson::Document>("watched");
     let inserted = doc! { "$match": { "operationType": "insert" } };
     let ours = work(move |_, ops| {
         let (coll, inserted) = (at.ours.clone(), inserted.clone());
@@ -254,7 +254,7 @@ fn change_stream(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    pair(ground, ours, official)
+    pair(setup, ours, official)
 }
 
 /// The way in which a cursor fetches its batches.
@@ -267,12 +267,12 @@ enum Fetch {
 
 /// Reads the collection over a connection that delays all bytes by a millisecond, and decodes each
 /// document, so that there is work while the next batch is on its way.
-fn prefetch(ground: &Ground) -> Vec<Contender> {
-    ground.fill("slow", (0..SLOW).map(|i| doc! { "_id": i, "n": i }).collect());
-    let proxy = Arc::new(Proxy::start(&ground.primary).expect("a proxy can be started"));
+fn prefetch(setup: &Setup) -> Vec<Contender> {
+    setup.fill("slow", (0..SLOW).map(|i| doc! { "_id": i, "n": i }).collect());
+    let proxy = Arc::new(Proxy::start(&setup.primary).expect("a proxy can be started"));
     proxy.set(Direction::ToClient, Fault::Delay(Duration::from_millis(1)));
     let uri = with_option(&proxy.uri(), "directConnection", "true");
-    let client = ground.runtime.block_on(driver::Client::with_uri_str(&uri));
+    let client = setup.runtime.block_on(driver::Client::with_uri_str(&uri));
     let client = client.expect("the proxy leads to a server");
     let reader = |name, fetch: Fetch| {
         let (client, proxy) = (client.clone(), Arc::clone(&proxy));
@@ -299,7 +299,7 @@ fn prefetch(ground: &Ground) -> Vec<Contender> {
                 drop(proxy);
             }
         });
-        Contender::tasks(name, &ground.runtime, 1, read)
+        Contender::tasks(name, &setup.runtime, 1, read)
     };
     vec![
         reader("driver", Fetch::Ahead),

@@ -1,4 +1,4 @@
-//! The ground of the cells: a replica set, one client of each kind, and a runtime.
+//! The setup of the cells: a replica set, one client of each kind, and a runtime.
 
 use benches::options::Options;
 use driver::bson::Document;
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 pub(super) const DB: &str = "versus";
 
 /// The state that cells share.
-pub(super) struct Ground {
+pub(super) struct Setup {
     pub(super) runtime: Arc<Runtime>,
     /// Held so that its servers run until the measurement ends.
     _set: Option<ReplicaSet>,
@@ -22,7 +22,7 @@ pub(super) struct Ground {
     pub(super) official: mongodb::Client,
 }
 
-impl Ground {
+impl Setup {
     /// Starts a set of three members, unless `--uri` names a set, and a client of each kind.
     pub(super) fn new(options: &Options) -> Result<Self, String> {
         let set = match &options.uri {
@@ -43,7 +43,7 @@ impl Ground {
         let official =
             runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let primary = runtime.block_on(primary_of(&ours)).map_err(|why| say(&why))?;
-        Ok(Ground { runtime, _set: set, uri, primary, ours, blocking, official })
+        Ok(Setup { runtime, _set: set, uri, primary, ours, blocking, official })
     }
 
     /// The same collection in each client.
@@ -89,7 +89,7 @@ pub(super) async fn primary_of(client: &driver::Client) -> driver::Result<String
     Ok(primary.unwrap_or("127.0.0.1:27017").to_owned())
 }
 
-impl Drop for Ground {
+impl Drop for Setup {
     fn drop(&mut self) {
         let official = self.official.clone();
         let ours = self.ours.clone();
