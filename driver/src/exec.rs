@@ -2,9 +2,9 @@
 //!
 //! It selects a server, checks a connection out, encodes the command into the connection's buffer,
 //! writes once, reads once, and checks the reply for errors. The operation decodes its result from
-//! the same buffer, and the connection is checked in. The executor spawns no task and clones
-//! nothing. It takes only two locks, each for a short time: that of the pool, and that of the idle
-//! server sessions.
+//! the same buffer, and the connection is checked in. The executor spawns no task and copies no
+//! document or command. It takes only two locks, each for a short time: that of the pool, and that
+//! of the idle server sessions.
 //!
 //! | question | file |
 //! |---|---|
@@ -58,6 +58,7 @@ use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
 pub(crate) use self::header::{ReplyHeader, malformed};
 pub(crate) use self::kill_queue::KillQueue;
+use self::operation::ServerChoice;
 pub(crate) use self::operation::{
     Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Setting, Target,
 };
@@ -329,15 +330,18 @@ pub(crate) fn execute<'c>(
         }
         loop {
             let target = execution.session.govern(operation.context()).target;
-            execution.pinned = target.criteria().err().and_then(PinnedTo::connection).cloned();
+            execution.pinned = match target.server() {
+                ServerChoice::Pinned(pin) => pin.connection().cloned(),
+                ServerChoice::Select(_) => None,
+            };
             let selected = match select_now(core, target, &execution.retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, like everything after a failure, because it is rare and large. Otherwise
                 // every operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
-                    let name = operation.meta().name;
+                    let command = operation.meta().command;
                     let deprioritized = &execution.retries.deprioritized;
-                    Box::pin(select(core, name, criteria, deprioritized, deadline)).await
+                    Box::pin(select(core, command, criteria, deprioritized, deadline)).await
                 }
                 Err(error) => Err(error),
             };
@@ -419,9 +423,10 @@ impl<'c> Execution<'c, '_> {
         if let Some(until) = backoff {
             return Ok(Some(Box::pin(core.runtime.sleep_until(until))));
         }
-        let criteria = target.criteria().ok();
-        let recheck =
-            criteria.and_then(|criteria| core.deployment.recheck(&latest, selected, criteria));
+        let recheck = match target.server() {
+            ServerChoice::Select(criteria) => core.deployment.recheck(&latest, selected, criteria),
+            ServerChoice::Pinned(_) => None,
+        };
         let deadline = self.deadline;
         Ok(recheck.map(|recheck| Box::pin(recheck.settle(&core.deployment, deadline)) as Pause<'r>))
     }
@@ -442,9 +447,11 @@ fn select_now<'s>(
     target: Target<'s>,
     deprioritized: &[ServerAddress],
 ) -> Result<Selection<'s>> {
-    let criteria = match target.criteria() {
-        Ok(criteria) => criteria,
-        Err(pin) => return Ok(Selection::Made(Selected::given(Arc::clone(pin.server())))),
+    let criteria = match target.server() {
+        ServerChoice::Select(criteria) => criteria,
+        ServerChoice::Pinned(pin) => {
+            return Ok(Selection::Made(Selected::given(Arc::clone(pin.server()))));
+        }
     };
     #[cfg(feature = "tracing")]
     if logging::Selection::is_wanted() {

@@ -16,8 +16,8 @@
 //! | who polls the SRV records? | `srv_polling.rs` |
 //! | who owns the state? | `deployment.rs`, `snapshot.rs`, with `nest.rs` |
 //!
-//! The first six are pure functions: replies, errors and the time are arguments, and the result is
-//! a new description.
+//! The files of the first six questions contain pure functions: replies, errors and the time are
+//! arguments, and the results are values.
 
 mod checks;
 #[cfg(feature = "conformance")]
@@ -44,5 +44,5 @@ mod wait;
 mod tests;
 
 pub(crate) use self::deployment::Deployment;
-pub(crate) use self::selection::Criteria;
+pub(crate) use self::selection::{Criteria, PRIMARY};
 pub(crate) use self::server::{Selected, Server};

@@ -14,6 +14,6 @@ pub(crate) const V8_2: i32 = 27;
 pub(crate) const OLDEST: i32 = V4_2;
 /// The release with [`OLDEST`].
 pub(crate) const OLDEST_SERVER: &str = "4.2";
-/// The newest version that the driver supports. A newer server is accepted if its `minWireVersion`
-/// is not above this.
+/// The highest `minWireVersion` of a server that the driver accepts. The server's `maxWireVersion`
+/// may be higher.
 pub(crate) const NEWEST: i32 = V8_0;

@@ -49,7 +49,7 @@ impl Watched {
             awaits: true,
             prefetch: false,
             exhaust: false,
-            operation: watch::META.operation,
+            operation: watch::META.method,
             batch_size: self.options.batch_size,
             left: None,
             max_await_time: self.options.max_await_time,
@@ -66,7 +66,7 @@ impl Watched {
 
     fn operation_name(&self) -> OperationName<'_> {
         OperationName {
-            operation: watch::META.operation,
+            operation: watch::META.method,
             db: &self.db,
             collection: self.collection.as_deref(),
         }

@@ -178,7 +178,7 @@ fn write(
         server_api: core.options.server_api.as_ref(),
     };
     envelope.write(&mut body)?;
-    check_size(operation.meta().name, body.len(), server)?;
+    check_size(operation.meta().command, body.len(), server)?;
     drop(body);
     operation.documents(&mut message, server)?;
     if !acknowledged {

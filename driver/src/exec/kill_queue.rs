@@ -12,10 +12,10 @@ use super::{PinnedTo, Timeout};
 use crate::topology::Server;
 
 /// The maximum number of ids per command.
-const AT_ONCE: usize = 10_000;
+const MAX_IDS_PER_COMMAND: usize = 10_000;
 /// The maximum number of ids in the queue. The server closes further cursors when they are idle for
 /// its `cursorTimeoutMillis`.
-const MOST: usize = 100_000;
+const MAX_QUEUED: usize = 100_000;
 
 /// The abandoned cursors of one client.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl KillQueue {
     pub(crate) fn add(&self, group: Group) -> Option<Arc<Event>> {
         let server = Arc::clone(group.pin.server());
         let mut queue = self.lock();
-        if queue.len >= MOST {
+        if queue.len >= MAX_QUEUED {
             return None;
         }
         queue.len += group.ids.len();
@@ -94,8 +94,8 @@ impl KillQueue {
         hurry
     }
 
-    /// The next cursors to kill on `server`, at most [`AT_ONCE`] of one collection. After `None`
-    /// its worker must end; a cursor that is added later starts another.
+    /// The next cursors to kill on `server`, at most [`MAX_IDS_PER_COMMAND`] of one collection.
+    /// After `None` its worker must end; a cursor that is added later starts another.
     pub(crate) fn take(&self, server: &Arc<Server>) -> Option<Group> {
         let mut queue = self.lock();
         let entry = queue.servers.get_mut(&Key::of(server))?;
@@ -105,8 +105,8 @@ impl KillQueue {
         if let Some(((_, db, collection), Waiting { pin, timeout, mut ids })) =
             entry.waiting.pop_first()
         {
-            if ids.len() > AT_ONCE {
-                let rest = ids.split_off(AT_ONCE);
+            if ids.len() > MAX_IDS_PER_COMMAND {
+                let rest = ids.split_off(MAX_IDS_PER_COMMAND);
                 let (db, collection) = (db.clone(), collection.clone());
                 let rest = Group { pin: pin.clone(), db, collection, timeout, ids: rest };
                 add(&mut entry.waiting, rest);
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Otherwise one that can never be sent would hold up all behind it.
+    /// A group that can never be sent must not delay the others.
     #[test]
     fn group_that_was_put_back_waits_for_the_others() {
         let (server, queue) = (server(), KillQueue::default());
@@ -224,6 +224,7 @@ mod tests {
         assert_eq!((take().collection, take().collection), ("a".to_owned(), "b".to_owned()));
         assert!(queue.take(&server).is_none());
     }
+
     /// A cursor may be dropped after the worker found nothing and before it ends.
     #[test]
     fn ended_worker_leaves_the_cursors_of_the_next_one() {

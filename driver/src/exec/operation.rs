@@ -7,18 +7,18 @@ use super::timeout::MaxTime;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exec::SessionState;
-use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use crate::options::{ReadConcern, SelectionCriteria, WriteConcern};
 use crate::pool::{ConnectionDescription, Lease};
-use crate::topology::Criteria;
+use crate::topology::{Criteria, PRIMARY};
 use crate::wire::{DocWriter, MessageWriter};
 
 /// The properties of all operations of a kind.
 #[derive(Debug)]
 pub(crate) struct Meta {
     /// The name of the method that creates the operation, for errors.
-    pub(crate) operation: &'static str,
+    pub(crate) method: &'static str,
     /// The name of the command.
-    pub(crate) name: &'static str,
+    pub(crate) command: &'static str,
     /// The retry class.
     pub(crate) retry: Retry,
     /// Determines whether `retryReads` or `retryWrites` allows retries on an overloaded server.
@@ -58,10 +58,10 @@ pub(crate) enum Effect {
 
 impl Meta {
     /// A retryable read with a read preference and a read concern.
-    pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
+    pub(crate) const fn read(method: &'static str, command: &'static str) -> Self {
         Meta {
-            operation,
-            name,
+            method,
+            command,
             retry: Retry::Read,
             effect: Effect::Reads,
             access: Access::Read,
@@ -70,10 +70,10 @@ impl Meta {
     }
 
     /// A retryable write.
-    pub(crate) const fn write(operation: &'static str, name: &'static str) -> Self {
+    pub(crate) const fn write(method: &'static str, command: &'static str) -> Self {
         Meta {
-            operation,
-            name,
+            method,
+            command,
             retry: Retry::Write,
             effect: Effect::Writes,
             access: Access::Write,
@@ -82,10 +82,10 @@ impl Meta {
     }
 
     /// A write that is not retryable.
-    pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
+    pub(crate) const fn write_once(method: &'static str, command: &'static str) -> Self {
         Meta {
-            operation,
-            name,
+            method,
+            command,
             retry: Retry::Never,
             effect: Effect::Writes,
             access: Access::Write,
@@ -94,25 +94,25 @@ impl Meta {
     }
 
     /// A read on the primary without concerns.
-    pub(crate) const fn other_read(operation: &'static str, name: &'static str) -> Self {
-        Meta { access: Access::Other, ..Meta::read(operation, name) }
+    pub(crate) const fn other_read(method: &'static str, command: &'static str) -> Self {
+        Meta { access: Access::Other, ..Meta::read(method, command) }
     }
 
     /// A write without concerns that is not retryable.
-    pub(crate) const fn other_write(operation: &'static str, name: &'static str) -> Self {
-        Meta { access: Access::Other, ..Meta::write_once(operation, name) }
+    pub(crate) const fn other_write(method: &'static str, command: &'static str) -> Self {
+        Meta { access: Access::Other, ..Meta::write_once(method, command) }
     }
 
     /// A command of the caller, on the primary.
-    pub(crate) const fn of_caller(operation: &'static str, name: &'static str) -> Self {
-        Meta { effect: Effect::Unknown, ..Meta::other_write(operation, name) }
+    pub(crate) const fn of_caller(method: &'static str, command: &'static str) -> Self {
+        Meta { effect: Effect::Unknown, ..Meta::other_write(method, command) }
     }
 
     /// A command that continues or ends an earlier one.
-    pub(crate) const fn continuation(name: &'static str) -> Self {
+    pub(crate) const fn continuation(command: &'static str) -> Self {
         Meta {
-            operation: name,
-            name,
+            method: command,
+            command,
             retry: Retry::Never,
             effect: Effect::Reads,
             access: Access::Continuation,
@@ -197,17 +197,25 @@ pub(crate) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The criteria of the selection, or the pin as an error.
-    pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a PinnedTo> {
-        const PRIMARY: &SelectionCriteria =
-            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+    /// The server of the next attempt.
+    pub(super) fn server(self) -> ServerChoice<'a> {
         match self {
-            Target::Writable => Ok(PRIMARY.into()),
-            Target::Readable(criteria) => Ok(criteria.into()),
-            Target::WritingAggregate(criteria) => Ok(Criteria::of_writing_aggregate(criteria)),
-            Target::Pinned(pin) => Err(pin),
+            Target::Writable => ServerChoice::Select(PRIMARY.into()),
+            Target::Readable(criteria) => ServerChoice::Select(criteria.into()),
+            Target::WritingAggregate(criteria) => {
+                ServerChoice::Select(Criteria::of_writing_aggregate(criteria))
+            }
+            Target::Pinned(pin) => ServerChoice::Pinned(pin),
         }
     }
+}
+
+/// The choice of the server for an attempt.
+pub(super) enum ServerChoice<'a> {
+    /// One that matches the criteria.
+    Select(Criteria<'a>),
+    /// That of the pin.
+    Pinned(&'a PinnedTo),
 }
 
 /// The session of an operation.

@@ -10,7 +10,7 @@
 //! | `TransactionEnd` | errors with the label `RetryableWriteError` |
 //! | any, even `Never` | overload errors with the label `RetryableError` |
 //!
-//! Overload errors need `retryReads` or `retryWrites` too, according to the [`Effect`] of the
+//! Overload errors need `retryReads`, `retryWrites` or both too, according to the [`Effect`] of the
 //! operation; commits and aborts need neither. Unacknowledged writes are never retried. There is
 //! one retry, or with `timeoutMS` any number until it expires. Once one attempt met an overloaded
 //! server, there are at most `maxAdaptiveRetries` retries in all.
@@ -51,7 +51,7 @@ pub(super) struct RetryState {
     /// Whether the operation may be retried after an overload error.
     when_overloaded: bool,
     /// `maxAdaptiveRetries`.
-    most_when_overloaded: u32,
+    max_retries_when_overloaded: u32,
     /// The deadline of the operation.
     deadline: Deadline,
     /// Servers that are used only if no other is suitable.
@@ -87,7 +87,7 @@ impl RetryState {
                 _ => Retry::Never,
             },
             when_overloaded: when_overloaded && acknowledged,
-            most_when_overloaded: options.max_adaptive_retries(),
+            max_retries_when_overloaded: options.max_adaptive_retries(),
             deadline,
             deprioritized: Vec::new(),
             previous_error: None,
@@ -154,7 +154,7 @@ impl RetryState {
         let cause = previous_error.clone().filter(|_| out_of_time);
         let error = failure.outranks(previous_error);
         if out_of_time {
-            return Decision::Return(in_time(error, cause));
+            return Decision::Return(timed_out(error, cause));
         }
         let too_late = |until: Instant| self.deadline.instant().is_some_and(|at| at < until);
         if !again || backoff.is_some_and(too_late) {
@@ -171,7 +171,7 @@ impl RetryState {
         match self.previous_error.take() {
             None => error,
             Some(previous_error) if error.is_timeout() && self.deadline.is_over() => {
-                in_time(previous_error, None)
+                timed_out(previous_error, None)
             }
             // The previous error tells the caller that the operation may have had an effect.
             Some(previous_error) => previous_error,
@@ -186,7 +186,7 @@ impl RetryState {
     /// number until the deadline, or after an overload error at most `maxAdaptiveRetries`.
     fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
-        if overloaded && self.failed >= self.most_when_overloaded {
+        if overloaded && self.failed >= self.max_retries_when_overloaded {
             return false;
         }
         if self.deadline.is_of_timeout() {
@@ -246,13 +246,14 @@ impl Failure {
 /// A connection that fails while it is being established looks like overload. The wait also gives a
 /// monitor time to detect that the server has died.
 fn backoff(failed: u32, error: &Error) -> Option<Duration> {
-    const BASE: Duration = Duration::from_millis(100);
-    const MOST: Duration = Duration::from_secs(10);
+    const BASE_BACKOFF: Duration = Duration::from_millis(100);
+    const MAX_BACKOFF: Duration = Duration::from_secs(10);
     if !error.has_label(SYSTEM_OVERLOADED_ERROR) {
         return None;
     }
-    let most = error.base_backoff().unwrap_or(BASE).saturating_mul(1 << failed.min(16)).min(MOST);
-    Some(most.mul_f64(fastrand::f64()))
+    let base = error.base_backoff().unwrap_or(BASE_BACKOFF);
+    let longest = base.saturating_mul(1 << failed.min(16)).min(MAX_BACKOFF);
+    Some(longest.mul_f64(fastrand::f64()))
 }
 
 /// Whether `error` permits another attempt of an operation of this class.
@@ -307,7 +308,7 @@ fn supports_retryable_writes(server: &ConnectionDescription) -> bool {
 /// The error of an operation after its `timeoutMS`. Its message and source are those of `error`. If
 /// `error` itself is only a timeout, they are those of `previous_error`, the error of an earlier
 /// attempt (specification "Client Side Operations Timeout", section "Errors").
-fn in_time(error: Error, previous_error: Option<Error>) -> Error {
+fn timed_out(error: Error, previous_error: Option<Error>) -> Error {
     let cause = match previous_error {
         // Keeps the server's error code for the caller.
         Some(previous_error) if error.is_timeout() && error.code().is_some() => {

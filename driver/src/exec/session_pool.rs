@@ -31,42 +31,42 @@ pub(crate) struct ServerSession {
     /// A command may still be running, because its connection failed.
     dirty: bool,
     /// It is a copy of a session with another owner, and never returns to the pool.
-    is_twin: bool,
+    is_background_copy: bool,
     /// The process that created it.
-    born: ForkGeneration,
+    created_in: ForkGeneration,
 }
 
 impl ServerSession {
     fn new() -> Self {
         let id = Uuid::new().bytes();
-        let (last_use, born) = (Instant::now(), ForkGeneration::current());
+        let (last_use, created_in) = (Instant::now(), ForkGeneration::current());
         ServerSession {
             id,
             txn_number: 0,
             last_use,
             abandoned: None,
             dirty: false,
-            is_twin: false,
-            born,
+            is_background_copy: false,
+            created_in,
         }
     }
 
     /// Whether it is a copy of a session with another owner.
-    pub(crate) fn is_twin(&self) -> bool {
-        self.is_twin
+    pub(crate) fn is_background_copy(&self) -> bool {
+        self.is_background_copy
     }
 
     /// A copy for one command in the background. Both get the result of that command.
-    pub(crate) fn twin(&mut self) -> Self {
+    pub(crate) fn background_copy(&mut self) -> Self {
         self.begin();
         let abandoned = Some(Arc::clone(self.abandoned.get_or_insert_default()));
-        ServerSession { abandoned, is_twin: true, ..*self }
+        ServerSession { abandoned, is_background_copy: true, ..*self }
     }
 
     /// Whether this process created the session. A child neither uses, keeps nor ends sessions of
     /// its parent.
     pub(crate) fn is_of_this_process(&self) -> bool {
-        self.born.is_current()
+        self.created_in.is_current()
     }
 
     /// The UUID for `lsid.id`.
@@ -199,7 +199,7 @@ impl SessionPool {
     /// Returns a session, and removes those that are about to expire. A session with commands of
     /// dropped operations returns once all of them have a reply.
     pub(crate) fn give(&self, mut session: ServerSession, timeout: Option<Duration>) {
-        if !session.is_of_this_process() || session.is_twin {
+        if !session.is_of_this_process() || session.is_background_copy {
             return;
         }
         if let Some(abandoned) = session.abandoned.take() {
@@ -287,19 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn session_follows_the_state_of_its_twins() {
+    fn session_follows_the_state_of_its_copies() {
         let pool = SessionPool::default();
         let mut session = pool.take(HALF_AN_HOUR);
         let id = session.id();
-        pool.give(session.twin(), HALF_AN_HOUR);
-        assert!(pool.idle().is_empty(), "a twin is nobody's");
-        let unanswered = session.twin().abandon(&pool);
+        pool.give(session.background_copy(), HALF_AN_HOUR);
+        assert!(pool.idle().is_empty(), "a copy never returns to the pool");
+        let unanswered = session.background_copy().abandon(&pool);
         pool.give(session, HALF_AN_HOUR);
         assert!(pool.idle().is_empty(), "one reply is outstanding");
         unanswered.answered();
         let mut session = pool.take(HALF_AN_HOUR);
         assert_eq!(session.id(), id);
-        session.twin().mark_dirty();
+        session.background_copy().mark_dirty();
         pool.give(session, HALF_AN_HOUR);
         assert!(pool.idle().is_empty());
     }

@@ -138,12 +138,14 @@ impl CursorTimeout {
 /// The `maxTimeMS` of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxTime {
-    /// The remaining time of the timeout. Without a timeout, the value of the caller.
+    /// The remaining time of the timeout, or none if that is infinite. Without a timeout, the value
+    /// of the caller.
     Left(Option<Duration>),
     /// The time that the server waits for documents, at most until the timeout.
     Await(Option<Duration>),
-    /// The value of the caller, or none with a timeout, which then limits only the client.
-    Unsent(Option<Duration>),
+    /// None with a timeout, which then limits only the client. Without a timeout, the value of the
+    /// caller.
+    OnlyWithoutTimeout(Option<Duration>),
 }
 
 impl MaxTime {
@@ -152,7 +154,7 @@ impl MaxTime {
         match self {
             MaxTime::Left(_) => MaxTime::Left(None),
             MaxTime::Await(_) => MaxTime::Await(None),
-            MaxTime::Unsent(_) => MaxTime::Unsent(None),
+            MaxTime::OnlyWithoutTimeout(_) => MaxTime::OnlyWithoutTimeout(None),
         }
     }
 
@@ -166,7 +168,8 @@ impl MaxTime {
         deadline: Deadline,
         round_trip: impl FnOnce() -> Duration,
     ) -> Result<Option<Duration>> {
-        let (MaxTime::Left(given) | MaxTime::Await(given) | MaxTime::Unsent(given)) = self;
+        let (MaxTime::Left(given) | MaxTime::Await(given) | MaxTime::OnlyWithoutTimeout(given)) =
+            self;
         if !deadline.is_of_timeout() {
             return Ok(given);
         }
@@ -181,7 +184,7 @@ impl MaxTime {
         Ok(match self {
             MaxTime::Left(_) => Some(left),
             MaxTime::Await(given) => given.map(|given| given.min(left)),
-            MaxTime::Unsent(_) => None,
+            MaxTime::OnlyWithoutTimeout(_) => None,
         })
     }
 }
@@ -248,12 +251,12 @@ mod tests {
         assert_eq!(sent(MaxTime::Left(given), Timeout::Infinite, SECOND).unwrap(), None);
         let left = sent(MaxTime::Left(given), minute, 10 * SECOND).unwrap().unwrap();
         assert!(left <= 50 * SECOND && left > 40 * SECOND, "{left:?}");
-        assert_eq!(sent(MaxTime::Unsent(given), minute, SECOND).unwrap(), None);
+        assert_eq!(sent(MaxTime::OnlyWithoutTimeout(given), minute, SECOND).unwrap(), None);
         let wait = Some(SECOND);
         assert_eq!(sent(MaxTime::Await(wait), minute, SECOND).unwrap(), wait);
         assert_eq!(sent(MaxTime::Await(wait), Timeout::Infinite, SECOND).unwrap(), wait);
         assert_eq!(sent(MaxTime::Await(None), minute, SECOND).unwrap(), None);
-        let late = sent(MaxTime::Unsent(None), minute, 60 * SECOND).unwrap_err();
+        let late = sent(MaxTime::OnlyWithoutTimeout(None), minute, 60 * SECOND).unwrap_err();
         assert!(late.is_timeout(), "{late}");
     }
 

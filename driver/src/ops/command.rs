@@ -25,15 +25,12 @@ use crate::ops::create_collection::check_name;
 use crate::ops::operation_name::{OperationName, WithContext};
 use crate::ops::session::Session;
 use crate::options::{
-    Concerns, CursorTimeoutMode, CursorType, ReadConcern, ReadPreference, SelectionCriteria,
-    WriteConcern,
+    Concerns, CursorTimeoutMode, CursorType, ReadConcern, SelectionCriteria, WriteConcern,
 };
 use crate::pool::ConnectionDescription;
+use crate::topology::PRIMARY;
 use crate::wire::{DocWriter, MessageWriter};
 use crate::wire_version;
-
-pub(crate) const PRIMARY: &SelectionCriteria =
-    &SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 /// The handle of an operation.
 #[derive(Clone, Copy)]
@@ -73,8 +70,8 @@ impl<'a> On<'a> {
     }
 
     /// Refuses options and sessions that conflict with the time limit.
-    fn check_timeout(self, own: Settings<'_>, session: Option<&SessionState>) -> Result<()> {
-        let timeout = Timeout::from(own.timeout.or(self.concerns.timeout));
+    fn check_timeout(self, options: &dyn Options, session: Option<&SessionState>) -> Result<()> {
+        let (own, timeout) = (options.settings(), self.timeout(Some(options)));
         timeout.check_await(own.max_await_time)?;
         let of_session = session.is_some_and(|session| session.deadline().is_some());
         own.check_timeout_mode(of_session || timeout != Timeout::Unset)
@@ -86,8 +83,8 @@ impl<'a> On<'a> {
         self.collection.map_or(Ok(()), |name| check_name("the name of the collection", name))
     }
 
-    /// The deadline of an operation that starts now, in `session` if there is one. Every
-    /// operation asks for it first.
+    /// The deadline of an operation that starts now, in `session` if there is one. Every operation
+    /// calls this before it sends a command, so it also checks the names and the timeout.
     ///
     /// # Errors
     /// `InvalidArgument` if the operation has its own timeout within a convenient transaction with
@@ -142,11 +139,20 @@ pub(crate) struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// Whether the cursor waits for documents after its result. An aggregation with a
+    /// Whether the cursor stays open at the end of its result. That of an aggregation with a
     /// `max_await_time` does.
     fn is_tailable(&self) -> bool {
         match self.cursor_type {
             Some(kind) => matches!(kind, CursorType::Tailable | CursorType::TailableAwait),
+            None => self.max_await_time.is_some(),
+        }
+    }
+
+    /// Whether the server waits for documents at the end of the result. For an aggregation with a
+    /// `max_await_time` it does.
+    pub(crate) fn awaits(&self) -> bool {
+        match self.cursor_type {
+            Some(kind) => kind == CursorType::TailableAwait,
             None => self.max_await_time.is_some(),
         }
     }
@@ -164,12 +170,10 @@ impl Settings<'_> {
     /// together. With a timeout per step, these may take longer, so it is omitted. Tailable-await
     /// cursors are the exception (section "Cursors").
     fn max_time(&self) -> MaxTime {
-        let awaits = match self.cursor_type {
-            Some(kind) => kind == CursorType::TailableAwait,
-            None => self.max_await_time.is_some(),
-        };
         match self.timeout_mode() {
-            CursorTimeoutMode::Iteration if !awaits => MaxTime::Unsent(self.max_time),
+            CursorTimeoutMode::Iteration if !self.awaits() => {
+                MaxTime::OnlyWithoutTimeout(self.max_time)
+            }
             _ => MaxTime::Left(self.max_time),
         }
     }
@@ -335,7 +339,7 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
     type Output = <C as Command<'a>>::Output;
 
     fn operation_name(&self) -> OperationName<'a> {
-        self.on().operation_name(self.meta().operation)
+        self.on().operation_name(self.meta().method)
     }
 
     #[inline]
@@ -346,9 +350,8 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
         async move {
             running.command.check(session.as_deref())?;
             let options = running.command.options();
-            options.map_or(Ok(()), |options| {
-                running.on.check_timeout(options.settings(), session.as_deref())
-            })?;
+            options
+                .map_or(Ok(()), |options| running.on.check_timeout(options, session.as_deref()))?;
             let deadline = running.on.deadline(options, session.as_deref())?;
             match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
                 Ok(reply) => running.command.decode(reply),

@@ -42,7 +42,8 @@ options! {
         /// The time that the server waits for new documents at the end of a
         /// [`CursorType::TailableAwait`] cursor.
         max_await_time: Duration,
-        /// The maximum number of documents or keys to examine. Servers before 4.2 only.
+        /// The maximum number of documents or keys to examine. MongoDB 4.2 removed it, so all
+        /// supported servers refuse it.
         max_scan: u64 = "maxScan",
         /// The time limit of this command on the server.
         max_time: Duration,
@@ -186,7 +187,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Find<'a, T, F, S> {
     fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
         let timeout = self.on().cursor_timeout(self.options(), &reply);
         let options = self.options.unwrap_or_default();
-        let awaits = options.cursor_type == Some(CursorType::TailableAwait);
+        let awaits = options.settings().awaits();
         let get_more_options = GetMoreOptions {
             awaits,
             prefetch: options.prefetch.unwrap_or_default(),

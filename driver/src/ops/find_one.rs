@@ -27,7 +27,8 @@ options! {
         hint: Hint = "hint",
         /// The upper bound, exclusive, of the keys of the index in `hint`.
         max: Document = "max",
-        /// The maximum number of documents or keys to examine. Servers before 4.2 only.
+        /// The maximum number of documents or keys to examine. MongoDB 4.2 removed it, so all
+        /// supported servers refuse it.
         max_scan: u64 = "maxScan",
         /// The time limit on the server.
         max_time: Duration,

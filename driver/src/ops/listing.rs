@@ -122,7 +122,7 @@ impl<'a, O: ListOptions> Command<'a> for OpenList<'a, O> {
 
     fn decode(self, reply: Reply<'a>) -> Result<RawCursor> {
         let get_more_options = GetMoreOptions {
-            operation: self.meta.operation,
+            operation: self.meta.method,
             batch_size: self.options.and_then(ListOptions::batch_size),
             comment: self.options.and_then(ListOptions::comment).cloned(),
             timeout: self.on.cursor_timeout(self.options(), &reply),
@@ -134,7 +134,7 @@ impl<'a, O: ListOptions> Command<'a> for OpenList<'a, O> {
     /// A collection that does not exist has no indexes, and a missing database no collections.
     fn recover(self, error: Error) -> Result<RawCursor> {
         match error.code() {
-            Some(codes::NAMESPACE_NOT_FOUND) => Ok(RawCursor::empty(self.meta.operation)),
+            Some(codes::NAMESPACE_NOT_FOUND) => Ok(RawCursor::empty(self.meta.method)),
             _ => Err(error),
         }
     }

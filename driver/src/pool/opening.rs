@@ -34,8 +34,8 @@ impl Shared {
     ///
     /// # Errors
     /// `Timeout` if the deadline expires, which does not concern the server; and those of opening a
-    /// connection. If the opening cannot continue without its caller, an expired deadline is one of
-    /// the latter.
+    /// connection. If the opening cannot continue without its caller, an expired deadline is an
+    /// error of the opening.
     ///
     /// # Cancel safety
     /// As for an expired deadline: if the opening can continue without its caller, the connection

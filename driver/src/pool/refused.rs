@@ -81,9 +81,9 @@ impl Shared {
     fn summary(&self) -> String {
         let (counts, waiting) = self.handoff.with_state(|state, waiting| (state.counts(), waiting));
         let Counts { total, idle, pending } = counts;
-        let most = match self.limits.max_size {
+        let max_size = match self.limits.max_size {
             u32::MAX => "no limit".to_owned(),
-            most => most.to_string(),
+            limit => limit.to_string(),
         };
         let in_use = total - idle - pending;
         let in_use = if self.establisher().options().load_balanced() {
@@ -100,7 +100,7 @@ impl Shared {
             format!("in use: {in_use}")
         };
         format!(
-            "maxPoolSize: {most}, {in_use}, idle: {idle}, being opened: {pending}, waiting: \
+            "maxPoolSize: {max_size}, {in_use}, idle: {idle}, being opened: {pending}, waiting: \
              {waiting}"
         )
     }

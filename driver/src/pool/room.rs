@@ -1,9 +1,9 @@
 //! The memory that the buffers of an idle connection keep.
 //!
 //! A buffer keeps the capacity for the second largest recent message. A single message of 45 MB is
-//! freed, while a connection with many messages of 500 KB does not allocate for each. Both marks
-//! decrease by an eighth with each smaller message, so a former size is forgotten after a few dozen
-//! messages.
+//! freed, while a connection with many messages of 500 KB does not allocate for each. The recorded
+//! sizes decrease by an eighth with each smaller message, so those of large messages are forgotten
+//! after a few dozen messages.
 
 /// The capacity that every connection may keep.
 const LEAST: usize = 64 * 1024;

@@ -10,6 +10,9 @@
 //!   already opening one for it;
 //! - a newcomer never overtakes a waiter.
 //!
+//! A connection that was taken out to be closed occupies its slot until it is
+//! [`lost`](State::lost).
+//!
 //! Idle connections form a stack, so the most recently used ones stay in use, and those at the
 //! bottom expire together.
 
@@ -63,8 +66,7 @@ pub(crate) enum Offer<C> {
     Connection { connection: C, idle_too_long: bool },
     /// The right to open a connection.
     Connect(Ticket),
-    /// Connections to close before the next request. Each occupies its slot until it is
-    /// [`lost`](State::lost).
+    /// Connections to close before the next request.
     ToClose(Vec<C>, CloseReason),
     /// No connection.
     Refused(Refusal),
@@ -90,7 +92,7 @@ pub(crate) enum Refusal {
     WaitQueueFull,
 }
 
-/// A connection that must be closed. It occupies its slot until it is [`lost`](State::lost).
+/// A connection that must be closed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Obsolete<C> {
     /// Its generation is old.
@@ -441,7 +443,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// Starts a new generation and pauses. Returns whether the pool was ready, and the idle
-    /// connections to close. Each occupies its slot until it is [`lost`](Self::lost).
+    /// connections to close.
     pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
         let was_ready = self.phase == Phase::Ready;
         if self.phase != Phase::Closed {
@@ -453,8 +455,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         (was_ready, self.empty())
     }
 
-    /// Starts a new generation of one service. Returns its idle connections, as
-    /// [`clear`](Self::clear) does.
+    /// Starts a new generation of one service. Returns its idle connections to close.
     pub(crate) fn clear_service(&mut self, id: S) -> Vec<C> {
         let Some(service) = self.services.get_mut(&id) else { return Vec::new() };
         service.generation = service.generation.wrapping_add(1);
@@ -469,8 +470,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         cleared
     }
 
-    /// Closes the pool. Returns whether it was open, and the idle connections, as
-    /// [`clear`](Self::clear) does.
+    /// Closes the pool. Returns whether it was open, and the idle connections to close.
     pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
         let was_open = self.phase != Phase::Closed;
         self.phase = Phase::Closed;
@@ -506,8 +506,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         std::mem::take(&mut self.idle).into_iter().map(|idle| idle.connection).collect()
     }
 
-    /// Counts a tick, and takes out the connections that were idle for too long, as
-    /// [`clear`](Self::clear) does.
+    /// Counts a tick. Returns the connections to close that were idle for too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
         self.tick = self.tick.wrapping_add(1);
         let Some(limit) = self.limits.max_idle else { return Vec::new() };

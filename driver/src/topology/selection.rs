@@ -12,6 +12,10 @@ use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
 use crate::types::ServerType;
 use crate::wire_version;
 
+/// The primary.
+pub(crate) const PRIMARY: &SelectionCriteria =
+    &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+
 /// The criteria of an operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Criteria<'a> {
@@ -31,8 +35,6 @@ impl<'a> Criteria<'a> {
     /// while an available server is older than 5.0 (specification "CRUD", section "Read preferences
     /// and server selection").
     pub(crate) fn under(self, description: &TopologyDescription) -> &'a SelectionCriteria {
-        const PRIMARY: &SelectionCriteria =
-            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         if self.is_overruled(description) { PRIMARY } else { self.asked }
     }
 
@@ -82,8 +84,7 @@ impl TopologyDescription {
     /// # }
     /// ```
     pub fn has_writable_server(&self) -> bool {
-        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
-        let suitable = suitable(self, &primary, &[]);
+        let suitable = suitable(self, PRIMARY, &[]);
         let takes_writes = |i: &usize| {
             use ServerType::{LoadBalancer, Mongos, RsPrimary, Standalone};
             let server_type = self.servers[*i].server_type();

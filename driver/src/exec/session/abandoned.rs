@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// (`transactionLifetimeLimitSeconds`).
 const LIFETIME: Duration = Duration::from_secs(60);
 /// The maximum number of sessions in the queue.
-const MOST: usize = 100_000;
+const MAX_QUEUED: usize = 100_000;
 
 /// The abandoned sessions of one client.
 #[derive(Default)]
@@ -66,7 +66,7 @@ pub(super) fn abort(session: SessionState) {
     let key = server.as_ref().map(|server| Arc::as_ptr(server).addr());
     {
         let mut queue = core.abandoned.lock();
-        if queue.len >= MOST {
+        if queue.len >= MAX_QUEUED {
             drop(queue);
             return session.forget();
         }

@@ -70,7 +70,7 @@ impl SessionState {
         } = self;
         SessionState {
             core: Arc::clone(core),
-            server: server.as_mut().map(ServerSession::twin),
+            server: server.as_mut().map(ServerSession::background_copy),
             id: id.clone(),
             options: options.clone(),
             cluster_time: cluster_time.clone(),
@@ -217,9 +217,12 @@ impl SessionState {
     /// The session goes on without `transaction`. It is aborted in the background if it is open:
     /// the command that was to end it was never sent.
     fn leave(&mut self, transaction: Transaction) {
-        let Some(server) = self.server.as_mut().filter(|server| !server.is_twin()) else { return };
+        let Some(server) = self.server.as_mut().filter(|server| !server.is_background_copy())
+        else {
+            return;
+        };
         if transaction.is_open() {
-            let server = server.twin();
+            let server = server.background_copy();
             self.abort_in_background(server, transaction);
         }
     }
@@ -307,7 +310,10 @@ impl SessionState {
 impl Drop for SessionState {
     fn drop(&mut self) {
         let Some(server) = self.server.take() else { return };
-        if !self.transaction.is_open() || server.is_twin() || !server.is_of_this_process() {
+        if !self.transaction.is_open()
+            || server.is_background_copy()
+            || !server.is_of_this_process()
+        {
             return self.core.give_back(server);
         }
         let transaction = std::mem::take(&mut self.transaction);

@@ -15,9 +15,8 @@ use crate::error::{
 };
 use crate::exec::pinned_to::PinnedTo;
 use crate::exec::telemetry::TransactionSpan;
-use crate::options::{
-    Acknowledgment, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
-};
+use crate::options::{Acknowledgment, SelectionCriteria, TransactionOptions, WriteConcern};
+use crate::topology::PRIMARY;
 
 /// The default `wtimeout` of a repeated commit.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(10);
@@ -117,8 +116,6 @@ impl Transaction {
 
     /// The selection criteria of its reads.
     pub(super) fn selection_criteria(&self) -> &SelectionCriteria {
-        const PRIMARY: &SelectionCriteria =
-            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         self.options.selection_criteria.as_ref().unwrap_or(PRIMARY)
     }
 
