@@ -8,7 +8,7 @@
 //! | sessions 6: ended sessions are refused | a session ends by a move |
 //! | sessions 7, 16, 17: several users | a client has one user |
 //! | sessions 10: no session stays checked out | a suggestion for all tests |
-//! | sessions 12, 13: sessions after a fork | these fork, so they are in `tests/fork.rs` |
+//! | sessions 12, 13: sessions after a fork | these fork, so they are in `tests/fork` |
 //! | sessions 18, 19: servers without sessions | a server without sessions, such as mongocryptd |
 //! | sessions 22: snapshot time of other sessions | the getter is optional, and returns `None` |
 //! | sessions 23: the snapshot time is read-only | there is no setter |

@@ -1,5 +1,8 @@
 //! The entities that a test creates and refers to by name.
 
+mod open_cursors;
+mod options;
+
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,32 +11,28 @@ use std::time::Duration;
 
 use bson::{Bson, Document};
 use driver::TopologyDescription;
-use driver::change_stream::{ChangeStream, SessionChangeStream};
 use driver::client::Client;
 use driver::collection::Collection;
-use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
 use driver::gridfs::GridFsBucket;
-use driver::options::{
-    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, GridFsBucketOptions,
-    ReadConcern, SelectionCriteria, ServerApi, SessionOptions, WriteConcern,
-};
+use driver::options::{ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions};
 use driver::session::ClientSession;
 
 use super::Steps;
-use super::arguments::Arguments;
 use super::events::Events;
-use super::format::{
-    BucketDefinition, ClientDefinition, EntityDefinition, HandleOptions, ServerApiDefinition,
-    SessionDefinition,
-};
+use super::format::{ClientDefinition, EntityDefinition};
 use super::log_messages::unobserved;
 use super::matching::Names;
-use super::operations::transactions::nested_options;
 use super::servers::Servers;
 #[cfg(feature = "opentelemetry")]
 use super::spans::Spans;
 use super::stop::Stop;
+
+pub(crate) use self::open_cursors::{NamedCursor, NamedStream, OpenCursor, OpenStream};
+pub(crate) use self::options::lacks;
+use self::options::{
+    bucket_options, concerns, lacking_client, percent_encoded, server_api, session_options,
+};
 
 /// A named entity.
 pub(crate) enum Entity<F: Steps> {
@@ -92,104 +91,6 @@ impl<F: Steps> Watched<F> {
         let client = lock(&self.client).take();
         if let Some(client) = client {
             F::shut_down(client);
-        }
-    }
-}
-
-/// An open cursor.
-pub(crate) enum OpenCursor<F: Steps> {
-    Plain(Cursor<Document, F>),
-    /// A cursor in the session that opened it.
-    OfSession(SessionCursor<Document, F>),
-}
-
-/// A cursor with its session.
-pub(crate) struct NamedCursor<F: Steps> {
-    pub(crate) cursor: OpenCursor<F>,
-    pub(crate) session: Option<Session<F>>,
-}
-
-impl<F: Steps> NamedCursor<F> {
-    /// The next document.
-    ///
-    /// # Errors
-    /// The session has ended.
-    pub(crate) fn next(&mut self) -> Result<driver::Result<Option<Document>>, String> {
-        self.step(
-            |cursor| F::next(cursor).transpose(),
-            |cursor, session| F::next_in(cursor, session).transpose(),
-        )
-    }
-
-    /// Like [`next`](Self::next), with at most one command. None after an empty batch.
-    ///
-    /// # Errors
-    /// Those of [`next`](Self::next).
-    pub(crate) fn next_if_any(&mut self) -> Result<driver::Result<Option<Document>>, String> {
-        self.step(F::next_if_any, F::next_if_any_in)
-    }
-
-    fn step(
-        &mut self,
-        plain: impl FnOnce(&mut Cursor<Document, F>) -> driver::Result<Option<Document>>,
-        in_session: impl FnOnce(
-            &mut SessionCursor<Document, F>,
-            &mut ClientSession<F>,
-        ) -> driver::Result<Option<Document>>,
-    ) -> Result<driver::Result<Option<Document>>, String> {
-        match &mut self.cursor {
-            OpenCursor::Plain(cursor) => Ok(plain(cursor)),
-            OpenCursor::OfSession(cursor) => {
-                let mut session = self.session.as_ref().map(|session| lock(session));
-                let session = session.as_mut().and_then(|session| session.as_mut());
-                Ok(in_session(cursor, session.ok_or("the session of the cursor has ended")?))
-            }
-        }
-    }
-}
-
-/// A change stream that an operation has opened.
-pub(crate) enum OpenStream<F: Steps> {
-    Plain(ChangeStream<Document, F>),
-    /// Read under the session that it was opened in.
-    OfSession(SessionChangeStream<Document, F>),
-}
-
-/// A change stream with its session.
-pub(crate) struct NamedStream<F: Steps> {
-    pub(crate) stream: OpenStream<F>,
-    pub(crate) session: Option<Session<F>>,
-}
-
-impl<F: Steps> NamedStream<F> {
-    /// The next event.
-    ///
-    /// # Errors
-    /// Its session has ended.
-    pub(crate) fn next(&mut self) -> Result<driver::Result<Option<Document>>, String> {
-        self.step(F::try_next_event, F::next_event_in)
-    }
-
-    /// The next event, if there is one.
-    ///
-    /// # Errors
-    /// Its session has ended.
-    pub(crate) fn next_if_any(&mut self) -> Result<driver::Result<Option<Document>>, String> {
-        self.step(F::next_event_if_any, F::next_event_if_any_in)
-    }
-
-    fn step<T>(
-        &mut self,
-        plain: impl FnOnce(&mut ChangeStream<Document, F>) -> T,
-        in_session: impl FnOnce(&mut SessionChangeStream<Document, F>, &mut ClientSession<F>) -> T,
-    ) -> Result<T, String> {
-        match &mut self.stream {
-            OpenStream::Plain(stream) => Ok(plain(stream)),
-            OpenStream::OfSession(stream) => {
-                let mut session = self.session.as_ref().map(|session| lock(session));
-                let session = session.as_mut().and_then(|session| session.as_mut());
-                Ok(in_session(stream, session.ok_or("the session of the stream has ended")?))
-            }
         }
     }
 }
@@ -434,101 +335,6 @@ impl<F: Steps> Entities<F> {
             spans,
         })))
     }
-}
-
-/// Checks that the driver has all components of an entity.
-///
-/// # Errors
-/// The missing component, or a field that this runner does not know.
-pub(crate) fn lacks(definition: &EntityDefinition) -> Result<(), Stop> {
-    match definition {
-        EntityDefinition::Client(own) => lacking_client(own),
-        EntityDefinition::ClientEncryption(_) => {
-            Err(Stop::lacks("client-side field level encryption"))
-        }
-        EntityDefinition::Database(own) => concerns(&own.database_options).map(drop),
-        EntityDefinition::Collection(own) => concerns(&own.collection_options).map(drop),
-        EntityDefinition::Session(own) => session_options(own).map(drop),
-        EntityDefinition::Bucket(own) => bucket_options(own).map(drop),
-        EntityDefinition::Thread(_) => Ok(()),
-    }
-}
-
-fn lacking_client(definition: &ClientDefinition) -> Result<(), Stop> {
-    if definition.uri_options.contains_key("waitQueueSize") {
-        return Err(Stop::lacks("the deprecated option waitQueueSize"));
-    }
-    if definition.auto_encrypt_opts.is_some() {
-        return Err(Stop::lacks("client-side field level encryption"));
-    }
-    Ok(())
-}
-
-type Concerns = (Option<SelectionCriteria>, Option<ReadConcern>, Option<WriteConcern>);
-
-fn concerns(options: &HandleOptions) -> Result<Concerns, Stop> {
-    let mut given = Document::new();
-    let fields = [
-        ("readPreference", &options.read_preference),
-        ("readConcern", &options.read_concern),
-        ("writeConcern", &options.write_concern),
-    ];
-    for (key, value) in fields {
-        given.extend(value.as_ref().map(|value| (key.to_owned(), Bson::from(value.clone()))));
-    }
-    let mut given = Arguments::of("the options of a database or collection", given);
-    let concerns = (given.selection()?, given.read_concern()?, given.write_concern()?);
-    given.done()?;
-    Ok(concerns)
-}
-
-fn bucket_options(definition: &BucketDefinition) -> Result<GridFsBucketOptions, Stop> {
-    let mut given = Arguments::of("bucketOptions", definition.bucket_options.clone());
-    let mut options = GridFsBucketOptions::default();
-    options.bucket_name = given.option("bucketName")?;
-    options.chunk_size_bytes = given.option("chunkSizeBytes")?;
-    // Digests were removed from the specification.
-    let _: Option<bool> = given.option("disableMD5")?;
-    options.selection_criteria = given.selection()?;
-    options.read_concern = given.read_concern()?;
-    options.write_concern = given.write_concern()?;
-    options.timeout = given.millis("timeoutMS")?;
-    given.done()?;
-    Ok(options)
-}
-
-fn session_options(definition: &SessionDefinition) -> Result<SessionOptions, Stop> {
-    let mut given = Arguments::of("sessionOptions", definition.session_options.clone());
-    let mut options = SessionOptions::default();
-    options.causal_consistency = given.option("causalConsistency")?;
-    options.snapshot = given.option("snapshot")?;
-    // Looked up where the session is created.
-    let _: Option<String> = given.option("snapshotTime")?;
-    options.default_timeout = given.millis("defaultTimeoutMS")?;
-    options.default_transaction_options =
-        given.option("defaultTransactionOptions")?.map(nested_options).transpose()?;
-    given.done()?;
-    Ok(options)
-}
-
-fn server_api(definition: &ServerApiDefinition) -> Result<ServerApi, String> {
-    let version = Bson::String(definition.version.clone());
-    let mut api = ServerApi::default();
-    api.version = bson::deserialize_from_bson(version).map_err(|e| e.to_string())?;
-    (api.strict, api.deprecation_errors) = (definition.strict, definition.deprecation_errors);
-    Ok(api)
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() {
-                (byte as char).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }
 
 impl<F: Steps> Names for Entities<F> {
