@@ -398,7 +398,7 @@ impl<F: Mode> Client<F> {
     /// - `BulkWrite` if models were refused, or a command failed after others had succeeded. By the
     ///   positions of the models, it tells which were applied, refused, not tried or unconfirmed.
     ///   Its `source()` is the error that ended the operation early.
-    /// - Those of every operation.
+    /// - Those of [every operation](crate::error#errors-of-every-operation).
     ///
     /// # Cancel safety
     /// If the future is dropped, any part of the models may be applied. The client stays usable.

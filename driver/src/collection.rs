@@ -195,7 +195,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// - `Command` if the server refuses. The code is 26 if the collection does not exist, and 48
     ///   if the new name exists and [`drop_target`](RenameCollection::drop_target) is not set.
     /// - `Write` if the write concern failed.
-    /// - Those of every operation.
+    /// - Those of [every operation](crate::error#errors-of-every-operation).
     ///
     /// # Cancel safety
     /// If the future is dropped, the collection may or may not be renamed.

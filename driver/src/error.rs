@@ -4,6 +4,24 @@
 //! remedy. [`ErrorKind`] is for matching. Methods answer the most frequent questions:
 //! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
 //! [`code`](Error::code), [`has_label`](Error::has_label), [`host`](Error::host).
+//!
+//! # Errors of every operation
+//!
+//! Every operation that needs a server can end with these errors. The section "Errors" of a method
+//! lists only the others, or the most frequent.
+//!
+//! | kind | cause |
+//! |---|---|
+//! | [`InvalidArgument`](ErrorKind::InvalidArgument) | an argument or option is unusable, or the options contradict each other |
+//! | [`BsonSerialization`](ErrorKind::BsonSerialization), [`BsonDeserialization`](ErrorKind::BsonDeserialization) | a value has no BSON form, or a reply does not fit the requested type |
+//! | [`ServerSelection`](ErrorKind::ServerSelection) | no suitable server was found in time |
+//! | [`WaitQueueTimeout`](ErrorKind::WaitQueueTimeout), [`WaitQueueFull`](ErrorKind::WaitQueueFull), [`ConnectionPoolCleared`](ErrorKind::ConnectionPoolCleared) | the pool had no connection |
+//! | [`Io`](ErrorKind::Io), [`Tls`](ErrorKind::Tls), [`Authentication`](ErrorKind::Authentication) | a connection could not be opened, or broke |
+//! | [`Timeout`](ErrorKind::Timeout) | the timeout of the operation expired |
+//! | [`Command`](ErrorKind::Command), [`Write`](ErrorKind::Write) | the server refused the command or the write, or its write concern failed |
+//! | [`IncompatibleServer`](ErrorKind::IncompatibleServer) | the server does not support the operation or one of its options |
+//! | [`InvalidResponse`](ErrorKind::InvalidResponse) | the reply is malformed |
+//! | [`Shutdown`](ErrorKind::Shutdown), [`RuntimeEnded`](ErrorKind::RuntimeEnded) | the client was shut down, or its tokio runtime has ended |
 
 mod bulk_write;
 pub(crate) mod codes;

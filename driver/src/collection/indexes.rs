@@ -142,7 +142,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// - `Command` if the server refuses. The code is 27 if the index does not exist, and 26 if the
     ///   collection does not exist.
     /// - `Write` if the write concern failed.
-    /// - Those of every operation.
+    /// - Those of [every operation](crate::error#errors-of-every-operation).
     ///
     /// # Cancel safety
     /// If the future is dropped, the index may or may not be dropped.

@@ -460,7 +460,7 @@ impl GridFsUploadStream<Async> {
     ///   has already ended.
     /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
     ///   file is unchanged.
-    /// - Those of every operation.
+    /// - Those of [every operation](crate::error#errors-of-every-operation).
     ///
     /// # Cancel safety
     /// If the future is dropped, another call continues.
@@ -510,7 +510,7 @@ impl GridFsUploadStream<Blocking> {
     ///   has already ended.
     /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
     ///   file is unchanged.
-    /// - Those of every operation.
+    /// - Those of [every operation](crate::error#errors-of-every-operation).
     ///
     /// # Example
     /// ```no_run
