@@ -36,9 +36,12 @@
 //! | [`session`] | sessions and transactions |
 //! | [`change_stream`] | notifications of changes |
 //! | [`gridfs`] | files |
+//! | [`cursor`], [`results`] | the results of reads and writes |
+//! | [`error`] | errors, and the errors of every operation |
 //! | [`request`] | several operations on one connection |
 //! | [`event`] | events of commands, connections and monitoring |
 //! | [`sync`] | the blocking API |
+//! | [`action`] | the operations, under the module name of the official crate |
 //! | [`overload`] | overloaded servers |
 //! | [`migrating`] | the differences to the official crate |
 //!
@@ -55,14 +58,15 @@
 //! An [`Error`] names the operation and its target. A program can call the methods
 //! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
 //! [`is_network`](Error::is_network), [`code`](Error::code) and [`has_label`](Error::has_label), or
-//! match its [`kind`](Error::kind).
+//! match its [`kind`](Error::kind). The module [`error`] lists the errors of every operation.
 //!
 //! The client retries reads and retryable writes once when a connection breaks or the primary
 //! changes (`retryReads`, `retryWrites`). With a `timeout`, it retries until the timeout expires.
-//! After that the error is returned. An insert can be retried safely if `_id` is the only unique
-//! index: give the document its `_id` before the first attempt, and treat
-//! [`is_duplicate_key`](Error::is_duplicate_key) as success. The example `mabel` does so while the
-//! primary is killed.
+//! The last error is returned when no retry is left.
+//!
+//! A program can retry an insert safely if `_id` is the only unique index: give the document its
+//! `_id` before the first attempt, and treat [`is_duplicate_key`](Error::is_duplicate_key) as
+//! success. The example `mabel` does so while the primary is killed.
 //!
 //! # Cancellation and timeouts
 //!
@@ -72,22 +76,24 @@
 //! session are reused. Until then the connection counts as in use, and in a [request] the next
 //! operation waits for it.
 //!
-//! A drain may take one second, plus one second for each megabyte of the message. The connection
-//! and the session are lost only if the drain takes longer, the reply has more than 16 MiB, or the
-//! connection breaks.
+//! A drain may take one second, plus one second for each megabyte of the message, plus one second
+//! if a cursor must be killed. The connection and the session are lost only if the drain takes
+//! longer, the reply has more than 16 MiB, or the connection breaks.
 //!
 //! A connection that is being opened for a dropped operation is completed for the next caller,
 //! unless `connectTimeoutMS` is 0. A write whose future was dropped may or may not be applied, as
 //! after a lost connection.
-//!
-//! An overloaded server refuses commands before it starts them. The client waits and sends them
-//! again. The page [`overload`] explains what a program should do.
 //!
 //! Each operation has one deadline: its own `timeout`, or else the timeout of its collection, its
 //! database or the client (`timeoutMS`), in this order. The deadline covers server selection,
 //! checkout, sending and receiving. Without a timeout, each stage has its own limit:
 //! `serverSelectionTimeoutMS` (30 s), `connectTimeoutMS` (10 s), `waitQueueTimeoutMS` (no limit by
 //! default) for the wait for a connection, and `socketTimeoutMS` (no limit by default).
+//!
+//! # Overloaded servers
+//!
+//! An overloaded server refuses commands without running them. The client waits and sends them
+//! again. The page [`overload`] explains what a program should do.
 //!
 //! # Server selection
 //!
@@ -98,7 +104,7 @@
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! Names, builders and options are the same. With this line no `use` line changes:
+//! Names, builders and options are the same. With this line, the `use` lines stay the same:
 //!
 //! ```toml
 //! mongodb = { package = "driver", path = "...", features = ["dns", "tls"] }
@@ -131,7 +137,7 @@
 //!
 //! # Features
 //!
-//! None by default.
+//! All features are off by default.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -203,6 +209,7 @@ pub use self::session::ClusterTime;
 pub use self::types::{Namespace, PoolMetrics, ServerType, TopologyVersion};
 
 /// The server that a predicate of [`SelectionCriteria`](options::SelectionCriteria) gets.
+/// The lifetime is for source compatibility with the official crate.
 pub type ServerInfo<'a> = ServerDescription;
 
 /// The operations, under the module name of the official crate.

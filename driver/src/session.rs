@@ -183,7 +183,7 @@ impl<F: Mode> ClientSession<F> {
     /// ```no_run
     /// # use driver::{Client, ClientSession};
     /// # async fn example(client: Client, seen: &ClientSession) -> driver::Result<()> {
-    /// // What the other session has written, this one sees.
+    /// // This session sees the writes of the other one.
     /// let mut session = client.start_session().await?;
     /// if let (Some(cluster), Some(operation)) = (seen.cluster_time(), seen.operation_time()) {
     ///     session.advance_cluster_time(cluster);
@@ -235,12 +235,14 @@ impl<'a, F: Mode> StartSession<'a, F> {
     }
 
     /// Enables causal consistency. Default: true, except for snapshot sessions.
+    // The official crate has this signature.
     pub fn causal_consistency(mut self, value: bool) -> Self {
         self.options.causal_consistency = Some(value);
         self
     }
 
     /// All reads see the data of one point in time. Default: false.
+    // The official crate has this signature.
     pub fn snapshot(mut self, value: bool) -> Self {
         self.options.snapshot = Some(value);
         self

@@ -347,7 +347,7 @@ fn common_types_are_decoded_here() {
 fn error_names_the_field_of_another_type() {
     #[derive(Debug, Deserialize)]
     struct Person {
-        #[expect(dead_code)]
+        #[expect(dead_code, reason = "only its decoding is tested")]
         age: i32,
         #[serde(default)]
         orders: Vec<Order>,

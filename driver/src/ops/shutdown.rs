@@ -21,6 +21,7 @@ impl<F: Mode> Shutdown<F> {
 
     /// Has no effect, because a shutdown never waits for existing cursors and sessions. Exists for
     /// compatibility with the official crate.
+    // The official crate has this signature.
     pub fn immediate(self, value: bool) -> Self {
         let _ = value;
         self

@@ -238,7 +238,7 @@ macro_rules! version {
         impl Serialize for $Version {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let number = match self {
-                    $( #[allow(deprecated)] $Version::$Name => $number, )+
+                    $( #[allow(deprecated, reason = "some versions are")] $Version::$Name => $number, )+
                     $Version::Custom(number) => *number,
                 };
                 lenient::as_int(&Some(number), serializer)
@@ -248,7 +248,7 @@ macro_rules! version {
         impl<'de> Deserialize<'de> for $Version {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 match lenient::count(deserializer)? {
-                    $( #[allow(deprecated)] Some($number) => Ok($Version::$Name), )+
+                    $( #[allow(deprecated, reason = "some versions are")] Some($number) => Ok($Version::$Name), )+
                     Some(other) => Ok($Version::Custom(other)),
                     None => Err(D::Error::custom("a version is a whole number")),
                 }
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!(options.expire_after, Some(Duration::from_secs(60)));
         assert_eq!((options.bits, options.min), (Some(26), Some(-180.0)));
         let options = read(doc! { "key": {}, "expireAfterSeconds": f64::NAN }).options;
-        assert_eq!(options, None, "it is no duration");
+        assert_eq!(options, None, "it is not a duration");
         let large = read(doc! { "key": {}, "expireAfterSeconds": i64::MAX }).options.unwrap();
         assert_eq!(large.expire_after, Some(Duration::from_secs(i64::MAX as u64)));
     }
