@@ -141,8 +141,8 @@ impl Error {
         self
     }
 
-    /// The error of an operation of several commands that `cause` ended early. `kind` has the
-    /// partial result. Labels, host and response are those of `cause`.
+    /// The error of an operation that `cause` ended early. `kind` may have a partial result. The
+    /// source is `cause`; labels, host and response are those of `cause`.
     pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
         let mut error = Error::new(kind);
         error.inner.labels.clone_from(&cause.inner.labels);

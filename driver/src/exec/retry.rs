@@ -327,17 +327,7 @@ fn timed_out(error: Error, previous_error: Option<Error>) -> Error {
             cause.without_host()
         )
     };
-    let mut timeout = Error::timeout(message);
-    error.labels().iter().for_each(|label| timeout.add_label(label));
-    if let Some(response) = error.server_response() {
-        timeout = timeout.with_response(response.clone());
-    }
-    let host = error.host().cloned();
-    let timeout = timeout.with_source(cause);
-    match host {
-        Some(host) => timeout.at(&host),
-        None => timeout,
-    }
+    Error::interrupted(ErrorKind::Timeout { message }, error).with_source(cause)
 }
 
 fn is_unreachable(error: &Error) -> bool {

@@ -397,18 +397,11 @@ fn out_of_time(error: Error) -> Error {
     if error.is_timeout() {
         return error;
     }
-    let mut timeout = Error::timeout(format!(
+    let message = format!(
         "the transaction did not succeed in time; the last attempt failed: {}",
         error.without_host()
-    ));
-    error.labels().iter().for_each(|label| timeout.add_label(label));
-    if let Some(response) = error.server_response() {
-        timeout = timeout.with_response(response.clone());
-    }
-    match error.host().cloned() {
-        Some(host) => timeout.with_source(error).at(&host),
-        None => timeout.with_source(error),
-    }
+    );
+    Error::interrupted(ErrorKind::Timeout { message }, error)
 }
 
 #[cfg(test)]
