@@ -238,7 +238,10 @@ macro_rules! version {
         impl Serialize for $Version {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let number = match self {
-                    $( #[allow(deprecated, reason = "some versions are")] $Version::$Name => $number, )+
+                    $(
+                        #[allow(deprecated, reason = "some versions are")]
+                        $Version::$Name => $number,
+                    )+
                     $Version::Custom(number) => *number,
                 };
                 lenient::as_int(&Some(number), serializer)
@@ -248,7 +251,10 @@ macro_rules! version {
         impl<'de> Deserialize<'de> for $Version {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 match lenient::count(deserializer)? {
-                    $( #[allow(deprecated, reason = "some versions are")] Some($number) => Ok($Version::$Name), )+
+                    $(
+                        #[allow(deprecated, reason = "some versions are")]
+                        Some($number) => Ok($Version::$Name),
+                    )+
                     Some(other) => Ok($Version::Custom(other)),
                     None => Err(D::Error::custom("a version is a whole number")),
                 }
