@@ -8,6 +8,7 @@ mod close;
 mod fetch;
 mod kills;
 mod raw;
+mod server_cursor;
 mod session;
 mod stream;
 
@@ -28,7 +29,8 @@ pub use self::batches::{
 pub use self::close::CloseCursor;
 pub(crate) use self::fetch::{Fetch, Pace, Sent};
 pub(crate) use self::kills::flush as flush_kills;
-pub(crate) use self::raw::{GetMoreOptions, RawCursor, SpareSession};
+pub(crate) use self::raw::{RawCursor, SpareSession};
+pub(crate) use self::server_cursor::GetMoreOptions;
 pub use self::session::SessionCursor;
 pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;

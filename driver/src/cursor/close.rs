@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::raw::ServerCursor;
+use super::server_cursor::ServerCursor;
 use crate::error::Result;
 use crate::exec::Timeout;
 use crate::mode::{Async, Blocking, Mode};
