@@ -121,90 +121,102 @@ impl Credential {
     /// # Errors
     /// `InvalidArgument` with the mechanism and the missing or surplus part.
     pub(crate) fn validate(&self) -> Result<()> {
-        let name = self.mechanism.map_or("authentication", |m| m.as_str());
-        let wrong = |why: &str| Err(Error::invalid_argument(format!("{name}: {why}")));
         if self.source.as_deref() == Some("") {
-            return wrong("authSource is empty; omit it for the default");
+            return self.wrong("authSource is empty; omit it for the default");
         }
-        let wants_user = || match self.username.as_deref() {
-            None | Some("") => wrong("a username is required, as in mongodb://user:password@host"),
-            Some(_) => Ok(()),
-        };
-        let wants_external = || match self.resolved_source() {
-            "$external" => Ok(()),
-            other => wrong(&format!("authSource must be $external, but is {other:?}")),
-        };
         match self.mechanism {
             None | Some(AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256) => {
-                wants_user()?;
+                self.needs_user()?;
                 self.takes_properties(&[])
             }
             Some(AuthMechanism::Plain) => {
-                wants_user()?;
+                self.needs_user()?;
                 if self.password.is_none() {
-                    return wrong("a password is required, as in mongodb://user:password@host");
+                    return self
+                        .wrong("a password is required, as in mongodb://user:password@host");
                 }
                 self.takes_properties(&[])
             }
             Some(AuthMechanism::MongoDbX509) => {
                 if self.password.is_some() {
-                    return wrong(
-                        "takes no password; the client certificate authenticates the user",
-                    );
+                    return self
+                        .wrong("takes no password; the client certificate authenticates the user");
                 }
-                wants_external()?;
+                self.needs_external()?;
                 self.takes_properties(&[])
             }
-            Some(AuthMechanism::Gssapi) => {
-                wants_user()?;
-                wants_external()?;
-                self.takes_properties(&[
-                    "SERVICE_NAME",
-                    "SERVICE_REALM",
-                    "SERVICE_HOST",
-                    "CANONICALIZE_HOST_NAME",
-                ])?;
-                match self.property("CANONICALIZE_HOST_NAME") {
-                    None | Some("none" | "forward" | "forwardAndReverse" | "true" | "false") => {
-                        Ok(())
-                    }
-                    Some(other) => wrong(&format!(
-                        "CANONICALIZE_HOST_NAME must be none, forward or forwardAndReverse, \
-                         but is {other:?}"
-                    )),
-                }
-            }
+            Some(AuthMechanism::Gssapi) => self.validate_gssapi(),
             Some(AuthMechanism::MongoDbAws) => {
-                wants_external()?;
+                self.needs_external()?;
                 if self.username.is_some() || self.password.is_some() {
-                    return wrong(
+                    return self.wrong(
                         "takes no username or password; the credentials come from the environment",
                     );
                 }
                 self.takes_properties(&[])
             }
-            Some(AuthMechanism::MongoDbOidc) => {
-                wants_external()?;
-                self.takes_properties(&["ENVIRONMENT", "TOKEN_RESOURCE", "ALLOWED_HOSTS"])?;
-                if self.password.is_some() {
-                    return wrong("takes no password");
-                }
-                match self.property("ENVIRONMENT") {
-                    None => wrong("the property ENVIRONMENT is required"),
-                    Some(environment @ ("test" | "k8s")) if self.username.is_some() => {
-                        wrong(&format!("takes no username with ENVIRONMENT:{environment}"))
-                    }
-                    Some("test" | "k8s") => Ok(()),
-                    Some("azure" | "gcp") if self.property("TOKEN_RESOURCE").is_none() => {
-                        wrong("the property TOKEN_RESOURCE is required in this ENVIRONMENT")
-                    }
-                    Some("azure" | "gcp") => Ok(()),
-                    Some(other) => wrong(&format!(
-                        "ENVIRONMENT must be test, azure, gcp or k8s, but is {other:?}"
-                    )),
-                }
-            }
+            Some(AuthMechanism::MongoDbOidc) => self.validate_oidc(),
         }
+    }
+
+    fn validate_gssapi(&self) -> Result<()> {
+        self.needs_user()?;
+        self.needs_external()?;
+        self.takes_properties(&[
+            "SERVICE_NAME",
+            "SERVICE_REALM",
+            "SERVICE_HOST",
+            "CANONICALIZE_HOST_NAME",
+        ])?;
+        match self.property("CANONICALIZE_HOST_NAME") {
+            None | Some("none" | "forward" | "forwardAndReverse" | "true" | "false") => Ok(()),
+            Some(other) => self.wrong(&format!(
+                "CANONICALIZE_HOST_NAME must be none, forward or forwardAndReverse, \
+                 but is {other:?}"
+            )),
+        }
+    }
+
+    fn validate_oidc(&self) -> Result<()> {
+        self.needs_external()?;
+        self.takes_properties(&["ENVIRONMENT", "TOKEN_RESOURCE", "ALLOWED_HOSTS"])?;
+        if self.password.is_some() {
+            return self.wrong("takes no password");
+        }
+        match self.property("ENVIRONMENT") {
+            None => self.wrong("the property ENVIRONMENT is required"),
+            Some(environment @ ("test" | "k8s")) if self.username.is_some() => {
+                self.wrong(&format!("takes no username with ENVIRONMENT:{environment}"))
+            }
+            Some("test" | "k8s") => Ok(()),
+            Some("azure" | "gcp") if self.property("TOKEN_RESOURCE").is_none() => {
+                self.wrong("the property TOKEN_RESOURCE is required in this ENVIRONMENT")
+            }
+            Some("azure" | "gcp") => Ok(()),
+            Some(other) => self
+                .wrong(&format!("ENVIRONMENT must be test, azure, gcp or k8s, but is {other:?}")),
+        }
+    }
+
+    fn needs_user(&self) -> Result<()> {
+        match self.username.as_deref() {
+            None | Some("") => {
+                self.wrong("a username is required, as in mongodb://user:password@host")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn needs_external(&self) -> Result<()> {
+        match self.resolved_source() {
+            "$external" => Ok(()),
+            other => self.wrong(&format!("authSource must be $external, but is {other:?}")),
+        }
+    }
+
+    fn wrong(&self, why: &str) -> Result<()> {
+        let name = self.mechanism.map_or("authentication", |m| m.as_str());
+        Err(Error::invalid_argument(format!("{name}: {why}")))
     }
 
     fn takes_properties(&self, known: &[&str]) -> Result<()> {
