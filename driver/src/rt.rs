@@ -136,6 +136,16 @@ impl Runtime {
         }
     }
 
+    /// Polls `work` once, unless that would block the thread. Nothing wakes it afterwards, so a task
+    /// has to continue it.
+    pub(crate) fn poll_once<F: Future>(&self, work: Pin<&mut F>) -> Poll<F::Output> {
+        if self.blocking {
+            return Poll::Pending;
+        }
+        let _context = self.background.enter();
+        work.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
     /// Runs blocking `work` in the background. `None` if the runtime shuts down before `work`
     /// completes.
     pub(crate) async fn spawn_blocking<T: Send + 'static>(

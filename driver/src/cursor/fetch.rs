@@ -124,16 +124,26 @@ impl<T: Send + 'static> Background<T> {
     ) -> Self {
         let slot = Arc::new(Slot::default());
         let filler = Filler(Arc::clone(&slot));
-        let task = runtime.task(async move {
-            let outcome = match pace {
-                Pace::Ahead => Some(fetch.await),
-                Pace::Within(expected) => {
-                    let limit = expected.saturating_add(PATIENCE);
-                    watched(pin!(fetch), limit, &sent, &filler.0).await
-                }
-            };
-            filler.0.fill(outcome.ok_or_else(abandoned));
-        });
+        let task = match pace {
+            Pace::Within(expected) => runtime.task(async move {
+                let limit = expected.saturating_add(PATIENCE);
+                let outcome = watched(pin!(fetch), limit, &sent, &filler.0).await;
+                filler.0.fill(outcome.ok_or_else(abandoned));
+            }),
+            Pace::Ahead => {
+                // A task that is spawned here may start only when the reader of the batch waits.
+                // So the first poll, which sends the command, is here.
+                let mut fetch = Box::pin(fetch);
+                let polled = runtime.poll_once(fetch.as_mut());
+                runtime.task(async move {
+                    let outcome = match polled {
+                        Poll::Ready(outcome) => outcome,
+                        Poll::Pending => fetch.await,
+                    };
+                    filler.0.fill(Ok(outcome));
+                })
+            }
+        };
         let runtime = runtime.clone();
         Background { slot, task, runtime, deadline, timer: None, born: ForkGeneration::current() }
     }

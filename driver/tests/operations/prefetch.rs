@@ -1,5 +1,6 @@
 //! Cursors that prefetch batches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use driver::bson::{Document, doc};
@@ -116,6 +117,23 @@ fn dropped_prefetching_cursor_leaves_nothing<F: Reads>() {
     eventually("no cursor is open", || observed.open_cursors() == 0);
     assert_eq!(F::end(collection.count_documents(doc! {})).unwrap(), 20);
     assert_eq!(observed.connections(), (1, 0));
+}
+
+/// A task that is spawned by the reader may start only when the reader gives up its thread.
+#[test]
+fn prefetch_is_sent_before_a_busy_reader_waits() {
+    let observed = Arc::new(Observed::<Async>::of(shared_standalone().unwrap().uri().as_str()));
+    let collection = filled(&observed, 20);
+    let reader = async move {
+        let mut cursor = collection.find(doc! {}).batch_size(4).prefetch(true).await.unwrap();
+        assert_eq!(observed.sent("getMore").len(), 1);
+        // The third batch is requested when the second is taken.
+        for _ in 0..5 {
+            assert!(cursor.advance().await.unwrap());
+        }
+        assert_eq!(observed.sent("getMore").len(), 2);
+    };
+    block_on(async { tokio::spawn(reader).await }).unwrap();
 }
 
 /// In a request of the thread the cursor fetches in place.
