@@ -136,8 +136,8 @@ impl Runtime {
         }
     }
 
-    /// Polls `work` once, unless that would block the thread. Nothing wakes it afterwards, so a task
-    /// has to continue it.
+    /// Polls `work` once, unless that would block the thread. Nothing wakes it afterwards, so a
+    /// task has to continue it.
     pub(crate) fn poll_once<F: Future>(&self, work: Pin<&mut F>) -> Poll<F::Output> {
         if self.blocking {
             return Poll::Pending;
