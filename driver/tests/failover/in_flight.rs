@@ -171,7 +171,7 @@ mod cases {
                 },
         };
         let held = set.fail_point(old, fault).unwrap();
-        let before = records.used().len();
+        let before = records.read_from().len();
         thread::scope(|scope| {
             let reader = scope.spawn(|| client.find_one(doc! { "_id": 0 }));
             held.wait_entered(1).unwrap();
@@ -185,7 +185,7 @@ mod cases {
             });
             assert_eq!(reader.join().unwrap().unwrap(), Some(doc! { "_id": 0 }));
         });
-        assert_eq!(records.used()[before..], [set.host(old).unwrap()]);
+        assert_eq!(records.read_from()[before..], [set.host(old).unwrap()]);
         assert_eq!((records.clears(), records.closed()), (0, 0));
     }
 

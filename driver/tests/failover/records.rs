@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use driver::event::EventHandler;
 use driver::event::cmap::CmapEvent;
+use driver::event::command::{CommandEvent, CommandStartedEvent};
 use driver::event::sdam::SdamEvent;
 use driver::options::ClientOptions;
 
@@ -13,6 +14,7 @@ use driver::options::ClientOptions;
 pub(crate) struct Records {
     pools: Arc<Mutex<Vec<CmapEvent>>>,
     servers: Arc<Mutex<Vec<SdamEvent>>>,
+    commands: Arc<Mutex<Vec<CommandStartedEvent>>>,
 }
 
 impl Records {
@@ -24,6 +26,12 @@ impl Records {
             Some(EventHandler::callback(move |event| pools.lock().unwrap().push(event)));
         options.sdam_event_handler =
             Some(EventHandler::callback(move |event| servers.lock().unwrap().push(event)));
+        let commands = Arc::clone(&records.commands);
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(event) = event {
+                commands.lock().unwrap().push(event);
+            }
+        }));
         records
     }
 
@@ -91,13 +99,16 @@ impl Records {
         self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::PoolCleared(_))).count()
     }
 
-    /// The servers of the checked out connections, in order.
-    pub(crate) fn used(&self) -> Vec<String> {
-        let used = |event: &CmapEvent| match event {
-            CmapEvent::ConnectionCheckedOut(e) => Some(e.address.to_string()),
-            _ => None,
+    /// The servers that cursors were read from, in order.
+    ///
+    /// These events are delivered before the command is sent. Those of a pool can come later, from
+    /// another thread.
+    pub(crate) fn read_from(&self) -> Vec<String> {
+        let reads = |event: &&CommandStartedEvent| {
+            matches!(event.command_name.as_str(), "find" | "getMore")
         };
-        self.pools.lock().unwrap().iter().filter_map(used).collect()
+        let commands = self.commands.lock().unwrap();
+        commands.iter().filter(reads).map(|event| event.connection.address.to_string()).collect()
     }
 
     /// The number of checks of each server, without awaitable ones.

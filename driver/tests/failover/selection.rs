@@ -41,11 +41,11 @@ fn hosts(set: &ReplicaSet, members: impl IntoIterator<Item = usize>) -> HashSet<
 
 /// The members that `reads` reads used.
 fn read_from<F: Api>(client: &Store<F>, records: &Records, reads: usize) -> HashSet<String> {
-    let before = records.used().len();
+    let before = records.read_from().len();
     for _ in 0..reads {
         assert!(client.find_one(doc! { "_id": "first" }).unwrap().is_some());
     }
-    records.used().split_off(before).into_iter().collect()
+    records.read_from().split_off(before).into_iter().collect()
 }
 
 /// Asserts that there is at most one primary, and that the topology type agrees.
@@ -163,9 +163,9 @@ mod cases {
                     now.is_subset(&expected),
                     "{preference} reads from {now:?}, not only {expected:?}"
                 );
-                records.used().into_iter().collect::<HashSet<_>>() == expected
+                records.read_from().into_iter().collect::<HashSet<_>>() == expected
             });
-            seen.extend(records.used());
+            seen.extend(records.read_from());
             assert_eq!(seen, expected, "{preference}");
         }
     }
@@ -231,11 +231,11 @@ mod cases {
             });
             held.wait_entered(1).unwrap();
             stop.store(true, Ordering::Relaxed);
-            let before = records.used().len();
+            let before = records.read_from().len();
             for _ in 0..100 {
                 client.find_one(doc! {}).unwrap();
             }
-            let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
+            let used: HashSet<String> = records.read_from().split_off(before).into_iter().collect();
             // The blocked read fails with its server and is retried.
             set.kill(busy).unwrap();
             assert_eq!(used, hosts(&set, [free]));
@@ -271,9 +271,9 @@ mod cases {
         eventually("only the stale member is excluded", || {
             writer.insert(doc! {}).unwrap();
             client.wait_for_refresh().unwrap();
-            let before = records.used().len();
+            let before = records.read_from().len();
             (0..20).for_each(|_| drop(client.find_one(doc! {}).unwrap()));
-            let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
+            let used: HashSet<String> = records.read_from().split_off(before).into_iter().collect();
             known() && used == hosts(&set, [fresh])
         });
         // Without the limit the member is selected, so it was excluded for its lag.
@@ -285,7 +285,7 @@ mod cases {
         let tolerant = Store::<F>::open(options).unwrap();
         eventually("the member is selected without a limit", || {
             tolerant.find_one(doc! {}).unwrap();
-            records.used().contains(&late)
+            records.read_from().contains(&late)
         });
         drop(stopped);
     }
