@@ -4,7 +4,7 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::checks::Checks;
+use crate::checks::{CheckNumber, Checks};
 use crate::either::{Either, either};
 use crate::model;
 
@@ -15,7 +15,7 @@ fn monitor(checks: &Checks) -> u64 {
     while !checks.is_closed() {
         let check = checks.begin();
         started += 1;
-        checks.end(check);
+        check.end();
         block_on(either(checks.any_wanted(), checks.closed()));
     }
     started
@@ -24,6 +24,33 @@ fn monitor(checks: &Checks) -> u64 {
 fn watched(checks: &Arc<Checks>) -> thread::JoinHandle<u64> {
     let checks = checks.clone();
     thread::spawn(move || monitor(&checks))
+}
+
+fn check_once(checks: &Checks) -> CheckNumber {
+    let check = checks.begin();
+    let number = check.number();
+    check.end();
+    number
+}
+
+/// A thread requests a check while one is interrupted. Another check answers it.
+#[test]
+fn asking_against_an_interruption() {
+    model(|| {
+        let checks = Arc::new(Checks::new());
+        let interrupted = {
+            let checks = checks.clone();
+            thread::spawn(move || {
+                drop(checks.begin());
+                block_on(either(checks.any_wanted(), checks.closed()));
+                checks.begin().end();
+            })
+        };
+        let wanted = checks.refresh();
+        block_on(checks.ended(wanted));
+        checks.close();
+        interrupted.join().unwrap();
+    });
 }
 
 /// A thread requests a check while the monitor runs. It gets its answer, and causes at most one
@@ -50,18 +77,17 @@ fn two_requests_against_the_next_check() {
             let checks = checks.clone();
             thread::spawn(move || checks.refresh())
         });
-        checks.end(running);
-        let mut last = checks.begin();
-        checks.end(last);
+        let first = running.number();
+        running.end();
+        let mut last = check_once(&checks);
         let wanted = askers.map(|asker| asker.join().unwrap()).into_iter().max().unwrap();
         while let Either::Left(()) =
             block_on(either(checks.refresh_wanted(), std::future::ready(())))
         {
-            last = checks.begin();
-            checks.end(last);
+            last = check_once(&checks);
         }
         assert_eq!(last, wanted, "a check is missing, or was started without a request");
-        assert!(checks.has_ended(wanted) && wanted > running);
+        assert!(checks.has_ended(wanted) && wanted > first);
     });
 }
 
@@ -77,7 +103,7 @@ fn nudge_races_with_going_to_rest() {
         };
         block_on(checks.any_wanted());
         let check = checks.begin();
-        checks.end(check);
+        check.end();
         nudges.join().unwrap();
     });
 }

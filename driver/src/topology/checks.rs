@@ -34,6 +34,40 @@ struct Progress {
     closed: bool,
 }
 
+/// A running check. If it is dropped before its end, it has answered nobody, so a refresh that it
+/// was to answer is requested again.
+#[must_use]
+pub(crate) struct Check<'a> {
+    checks: &'a Checks,
+    number: CheckNumber,
+    answers_refresh: bool,
+}
+
+impl Check<'_> {
+    #[cfg(any(test, loom))]
+    pub(crate) fn number(&self) -> CheckNumber {
+        self.number
+    }
+
+    /// Ends the check. Its result must have been published.
+    pub(crate) fn end(mut self) {
+        self.answers_refresh = false;
+        self.checks.progress.with(|progress, waiters| {
+            progress.ended = progress.ended.max(self.number.0);
+            waiters.hand_off_all(|| ());
+        });
+    }
+}
+
+impl Drop for Check<'_> {
+    fn drop(&mut self) {
+        if self.answers_refresh {
+            self.checks.progress.with(|progress, _| progress.refresh = true);
+            self.checks.bell.set();
+        }
+    }
+}
+
 /// The number of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CheckNumber(u64);
@@ -73,21 +107,17 @@ impl Checks {
     }
 
     /// Starts a check, which answers all earlier requests.
-    pub(crate) fn begin(&self) -> CheckNumber {
+    pub(crate) fn begin(&self) -> Check<'_> {
         self.bell.clear();
         self.progress.with(|progress, _| {
-            (progress.refresh, progress.nudge) = (false, false);
+            progress.nudge = false;
             progress.started += 1;
-            CheckNumber(progress.started)
+            Check {
+                checks: self,
+                number: CheckNumber(progress.started),
+                answers_refresh: std::mem::take(&mut progress.refresh),
+            }
         })
-    }
-
-    /// Ends a check. Its result must have been published.
-    pub(crate) fn end(&self, check: CheckNumber) {
-        self.progress.with(|progress, waiters| {
-            progress.ended = progress.ended.max(check.0);
-            waiters.hand_off_all(|| ());
-        });
     }
 
     /// Whether a check with at least this number has ended, or the server was removed.
@@ -192,7 +222,7 @@ mod tests {
             if fastrand::bool() {
                 thread::yield_now();
             }
-            checks.end(check);
+            check.end();
             block_on(super::super::either::either(checks.any_wanted(), checks.closed()));
         }
     }
@@ -236,16 +266,32 @@ mod tests {
             let askers = [(); 16].map(|()| scope.spawn(|| checks.refresh()));
             askers.map(|asker| asker.join().unwrap())
         });
-        checks.end(running);
+        running.end();
         assert!(wanted.iter().all(|check| !checks.has_ended(*check)));
         block_on(checks.refresh_wanted());
         let more = checks.begin();
-        checks.end(more);
+        more.end();
         assert!(wanted.iter().all(|check| checks.has_ended(*check)));
         assert!(
             !checks.progress.with(|progress, _| progress.refresh || progress.nudge),
             "a third check is requested"
         );
+    }
+
+    #[test]
+    fn interrupted_check_leaves_its_requests_to_the_next() {
+        let checks = Checks::new();
+        let wanted = checks.refresh();
+        drop(checks.begin());
+        assert!(!checks.has_ended(wanted));
+        block_on(checks.refresh_wanted());
+        let next = checks.begin();
+        assert!(next.number() > wanted);
+        next.end();
+        assert!(checks.has_ended(wanted));
+        // Nobody had asked for this one.
+        drop(checks.begin());
+        assert!(!checks.progress.with(|progress, _| progress.refresh));
     }
 
     #[test]

@@ -6,10 +6,10 @@
 //! reply after the other. Beside the stream, [`rtt_monitor`](super::rtt_monitor) measures
 //! round-trip times and answers requests for a new check. Other servers are polled.
 //!
-//! Any error ends the watch. If the server was known before, the next watch begins at once.
-//! Otherwise the monitor waits for the heartbeat interval or until an operation needs the server,
-//! but at least half a second. No error ends the monitor. It ends when its server or the deployment
-//! is removed.
+//! Any error ends the watch. After a network error of a known server the next watch begins at once.
+//! After any other error, or an interruption, the monitor waits for the heartbeat interval or until
+//! an operation needs the server, but at least half a second. No error ends the monitor. It ends
+//! when its server or the deployment is removed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bson::raw::cstr;
 
-use super::checks::CheckNumber;
+use super::checks::Check;
 use super::deployment::Deployment;
 use super::either::{Either, either};
 use super::publisher::{Heartbeat, Publisher};
@@ -115,7 +115,7 @@ impl Monitor {
                 Some(version) if self.may_stream() => {
                     let stream = self.stream(&mut opened.connection, version);
                     return match either(stream, self.probe()).await {
-                        Either::Left(error) => self.went_silent(error),
+                        Either::Left(error) => self.lost(error),
                         // A new connection finds the reason.
                         Either::Right(()) => Next::Again,
                     };
@@ -237,7 +237,7 @@ impl Monitor {
         self.publisher.heartbeat(&self.address, awaited, connection.id(), server_connection_id)
     }
 
-    /// Emits the end of a heartbeat, and adds its round-trip time if it has one.
+    /// Emits the event that ends a heartbeat, with its round-trip time if that was measured.
     fn tell<'c, T>(
         &self,
         heartbeat: Heartbeat,
@@ -290,24 +290,24 @@ impl Monitor {
         });
     }
 
-    /// A check succeeded with `hello`. A numbered check ends.
-    pub(super) fn succeeded(&self, check: Option<CheckNumber>, hello: HelloReply) {
+    /// A check succeeded with `hello`. A check of its own, one that is no part of a stream, ends.
+    pub(super) fn succeeded(&self, check: Option<Check<'_>>, hello: HelloReply) {
         if let Some(deployment) = self.deployment.upgrade() {
             deployment.found(&self.server, hello, self.round_trip());
         }
         if let Some(check) = check {
-            self.server.checks().end(check);
+            check.end();
         }
     }
 
     /// A check failed.
-    fn failed(&self, check: CheckNumber, error: Error) -> Next {
-        let next = self.went_silent(error);
-        self.server.checks().end(check);
+    fn failed(&self, check: Check<'_>, error: Error) -> Next {
+        let next = self.lost(error);
+        check.end();
         next
     }
 
-    fn went_silent(&self, error: Error) -> Next {
+    fn lost(&self, error: Error) -> Next {
         self.trips().reset();
         let network = error.is_network();
         let known = self

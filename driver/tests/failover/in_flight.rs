@@ -7,6 +7,7 @@ use std::time::Duration;
 use driver::ServerType;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
+use driver::options::ServerMonitoringMode;
 use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone, eventually};
 
 use self::cases::*;
@@ -23,6 +24,7 @@ on_both_apis! {
     without_a_majority_writes_time_out_and_reads_succeed
     client_dropped_during_an_outage_closes_its_sockets
     dropped_client_leaves_no_connection_on_the_server
+    interrupted_check_leaves_its_request_to_the_next
 }
 
 /// Makes the server hold the `commands` of the application `app` back for ten minutes, longer than
@@ -52,6 +54,36 @@ fn sockets_to(host: &str) -> usize {
 
 mod cases {
     use super::*;
+
+    // The check is interrupted because the connection of an operation breaks meanwhile.
+    pub(super) fn interrupted_check_leaves_its_request_to_the_next<F: Api>() {
+        let server = Standalone::start().unwrap();
+        let (mut options, app) = options(&server.uri());
+        options.server_monitoring_mode = Some(ServerMonitoringMode::Poll);
+        options.heartbeat_freq = Some(Duration::from_secs(600));
+        options.retry_reads = Some(false);
+        let client = Store::<F>::open(options).unwrap();
+        assert_eq!(client.find_one(doc! {}).unwrap(), None);
+        // Each of the two waits before it is closed, so the first is closed during the second.
+        let fault = doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 2 },
+            "data": {
+                "failCommands": ["find", "hello"], "appName": app,
+                "blockConnection": true, "blockTimeMS": 2_000, "closeConnection": true,
+            },
+        };
+        let held = server.fail_point(fault).unwrap();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| client.find_one(doc! {}));
+            held.wait_entered(1).unwrap();
+            let refresher = scope.spawn(|| client.wait_for_refresh());
+            held.wait_entered(2).unwrap();
+            assert!(!refresher.is_finished());
+            let error = reader.join().unwrap().unwrap_err();
+            assert!(error.is_network(), "{error}");
+            refresher.join().unwrap().unwrap();
+        });
+    }
 
     // The error comes at once, long before the operations' timeout.
     pub(super) fn operations_in_flight_end_when_their_server_dies<F: Api>() {
