@@ -41,8 +41,9 @@ pub enum Direction {
 pub enum Fault {
     /// Forwards bytes this much later, in order.
     Delay(Duration),
-    /// Drops all bytes and the end of the stream. The connection stays open.
-    BlackHole,
+    /// Forwards this many more bytes, and drops all later ones and the end of the stream. The
+    /// connection stays open.
+    BlackHoleAfter(u64),
     /// Forwards this many more bytes and then closes both sides cleanly. With 0, closes when the
     /// first byte arrives.
     CutAfter(u64),

@@ -92,7 +92,7 @@ fn delayed_reply_comes_after_the_delay() {
 fn black_hole_drops_bytes_and_keeps_the_connection() {
     for direction in [ToServer, ToClient] {
         let (proxy, mut stream) = connected();
-        proxy.set(direction, Fault::BlackHole);
+        proxy.set(direction, Fault::BlackHoleAfter(0));
         stream.write_all(&ping(2)).unwrap();
         eventually("bytes were dropped", || proxy.swallowed(direction) > 0);
         assert!(is_silent(&stream));
@@ -101,6 +101,21 @@ fn black_hole_drops_bytes_and_keeps_the_connection() {
         // The second ping, or its reply, is lost.
         assert!(is_good(&reply(&stream).unwrap(), 3));
     }
+}
+
+#[test]
+fn black_hole_begins_at_the_given_byte() {
+    let (proxy, mut stream) = connected();
+    proxy.set(ToClient, Fault::BlackHoleAfter(20));
+    stream.write_all(&ping(2)).unwrap();
+    let mut start = [0; 20];
+    stream.read_exact(&mut start).unwrap();
+    assert_eq!(start[8..12], 2_i32.to_le_bytes());
+    eventually("the rest was dropped", || proxy.swallowed(ToClient) > 0);
+    assert!(is_silent(&stream));
+    proxy.clear();
+    stream.write_all(&ping(3)).unwrap();
+    assert!(is_good(&reply(&stream).unwrap(), 3));
 }
 
 #[test]
@@ -271,7 +286,7 @@ fn harmful_faults_leave_no_connection_behind() {
         while clients.iter().any(|client| !client.is_finished()) {
             let direction = if dice.throw(2) == 0 { ToServer } else { ToClient };
             match dice.throw(6) {
-                0 => proxy.set(direction, Fault::BlackHole),
+                0 => proxy.set(direction, Fault::BlackHoleAfter(dice.throw(100_000))),
                 1 => proxy.set(direction, Fault::CutAfter(dice.throw(100_000))),
                 2 => proxy.set(direction, Fault::Delay(Duration::from_secs(3600))),
                 3 => proxy.cut(),

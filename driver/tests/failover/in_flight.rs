@@ -274,7 +274,7 @@ mod cases {
         client.insert(doc! { "_id": 1 }).unwrap();
         eventually("the pool is filled beside the monitor", || sockets_to(&proxy.host()) >= 4);
         for direction in [Direction::ToServer, Direction::ToClient] {
-            proxy.set(direction, Fault::BlackHole);
+            proxy.set(direction, Fault::BlackHoleAfter(0));
         }
         drop(client);
         eventually("every socket is closed", || sockets_to(&proxy.host()) == 0);

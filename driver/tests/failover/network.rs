@@ -102,7 +102,7 @@ mod cases {
     pub(super) fn missing_reply_is_a_timeout<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         for direction in [Direction::ToServer, Direction::ToClient] {
-            bed.proxy.set(direction, Fault::BlackHole);
+            bed.proxy.set(direction, Fault::BlackHoleAfter(0));
             let error = bed.client.insert(doc! {}).unwrap_err();
             assert!(error.is_timeout(), "{error:?}");
             bed.recovers();

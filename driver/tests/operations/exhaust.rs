@@ -6,7 +6,9 @@ use std::time::Duration;
 use driver::bson::{Document, doc};
 use driver::client::Client;
 use driver::collection::Collection;
+use driver::error::Error;
 use driver::event::command::CommandStartedEvent;
+use driver::ops::Find;
 use driver::options::CursorType;
 use driver::{Async, Blocking};
 use testbed::{Direction, Fault, Proxy, Standalone, eventually, shared_replica_set};
@@ -147,21 +149,35 @@ fn blocking_exhaust_cursor_in_a_request_asks_for_each_batch() {
     check_request(&observed, &observed.client);
 }
 
+/// The bytes of about half of the documents of [`filled`]. A fault at this byte is set before the
+/// first batch: the sockets could hold all of the others by the time the test sets it.
+const HALF: u64 = 500_000;
+
+/// Reads until the cursor fails in the middle of the stream of batches.
+fn error_at_half<F: Reads>(proxy: &Proxy, fault: Fault, find: Find<'_, Document, F>) -> Error {
+    proxy.set(Direction::ToClient, fault);
+    let mut cursor = F::end(find.batch_size(10).cursor_type(CursorType::Exhaust)).unwrap();
+    let mut seen = 0;
+    let error = loop {
+        match F::next_of(&mut cursor).expect("the cursor must fail before its end") {
+            Ok(_) => seen += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!((11..COUNT).contains(&seen), "{seen} documents, then {error}");
+    assert!(F::next_of(&mut cursor).is_none());
+    proxy.clear();
+    error
+}
+
 fn exhaust_cursor_fails_with_its_connection<F: Reads>() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     let observed =
         Observed::<F>::with(&proxy.uri(), |options| options.direct_connection = Some(true));
     let collection = filled(&observed);
-    let find = collection.find(doc! {}).batch_size(10).cursor_type(CursorType::Exhaust);
-    let mut cursor = F::end(find).unwrap();
-    for _ in 0..15 {
-        F::next_of(&mut cursor).unwrap().unwrap();
-    }
-    proxy.cut();
-    let error = std::iter::from_fn(|| F::next_of(&mut cursor)).find_map(Result::err).unwrap();
+    let error = error_at_half(&proxy, Fault::CutAfter(HALF), collection.find(doc! {}));
     assert!(error.is_network(), "{error}");
-    assert!(F::next_of(&mut cursor).is_none());
     assert_eq!(F::end(collection.count_documents(doc! {})).unwrap(), COUNT as u64);
     eventually("no cursor is open", || observed.open_cursors() == 0);
 }
@@ -172,14 +188,7 @@ fn exhaust_cursor_keeps_to_its_timeout<F: Reads>() {
     let observed =
         Observed::<F>::with(&proxy.uri(), |options| options.direct_connection = Some(true));
     let collection = filled(&observed);
-    let find = collection.find(doc! {}).batch_size(10).cursor_type(CursorType::Exhaust);
-    let mut cursor = F::end(find.timeout(Duration::from_secs(1))).unwrap();
-    for _ in 0..15 {
-        F::next_of(&mut cursor).unwrap().unwrap();
-    }
-    proxy.set(Direction::ToClient, Fault::BlackHole);
-    let error = std::iter::from_fn(|| F::next_of(&mut cursor)).find_map(Result::err).unwrap();
+    let find = collection.find(doc! {}).timeout(Duration::from_secs(5));
+    let error = error_at_half(&proxy, Fault::BlackHoleAfter(HALF), find);
     assert!(error.is_timeout(), "{error}");
-    proxy.clear();
-    assert!(F::next_of(&mut cursor).is_none());
 }

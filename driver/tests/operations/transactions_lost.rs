@@ -132,7 +132,7 @@ fn hung_mongos_does_not_hold_up_the_aborts_of_another<F: Api>() {
         sessions.iter().all(Option::is_some)
     });
     observed.forget();
-    routers[0].proxy().set(Direction::ToClient, Fault::BlackHole);
+    routers[0].proxy().set(Direction::ToClient, Fault::BlackHoleAfter(0));
     drop(sessions[0].take());
     eventually("the first abort is sent", || observed.sent("abortTransaction").len() == 1);
     drop(sessions[1].take());

@@ -144,7 +144,7 @@ async fn opening_without_its_caller_delays_no_other() {
         patient(options);
         options.hosts = vec![ServerAddress::parse(proxy.host()).unwrap()];
     });
-    proxy.set(Direction::ToServer, Fault::BlackHole);
+    proxy.set(Direction::ToServer, Fault::BlackHoleAfter(0));
     let soon = Deadline::after(Duration::from_millis(500));
     assert!(bench.pool.check_out(soon).await.err().unwrap().error.is_timeout());
     assert!(proxy.swallowed(Direction::ToServer) > 0);

@@ -268,11 +268,11 @@ impl Writer<'_> {
             let fault = self.wait_until_due(arrived, count)?;
             let length = rest.len();
             let piece = match fault {
-                Some(Fault::BlackHole) => {
+                Some(Fault::BlackHoleAfter(limit)) if count.passed >= limit => {
                     self.links.state().swallowed[self.direction as usize] += length as u64;
                     return Ok(());
                 }
-                Some(Fault::CutAfter(limit)) => {
+                Some(Fault::BlackHoleAfter(limit) | Fault::CutAfter(limit)) => {
                     let room =
                         usize::try_from(limit.saturating_sub(count.passed)).unwrap_or(length);
                     room.min(length)
@@ -338,7 +338,8 @@ impl Writer<'_> {
             if state.is_doomed(self.id) {
                 return Err(Over);
             }
-            if state.rules[self.direction as usize].fault != Some(Fault::BlackHole) {
+            let fault = state.rules[self.direction as usize].fault;
+            if !matches!(fault, Some(Fault::BlackHoleAfter(_))) {
                 return Ok(());
             }
             state = self.links.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
