@@ -127,7 +127,7 @@ impl<T: DeserializeOwned> ChangeStream<T, Async> {
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Result<T>> {
-        self.raw.next(None).await.transpose()
+        self.raw.next(None).await
     }
 
     /// Like [`next`](Self::next), for use with `?`.
@@ -147,7 +147,7 @@ impl<T: DeserializeOwned> ChangeStream<T, Async> {
     /// # }
     /// ```
     pub async fn try_next(&mut self) -> Result<Option<T>> {
-        self.raw.next(None).await
+        self.raw.next(None).await.transpose()
     }
 
     /// The next event, if the current batch or the next one has one. Sends at most one `getMore`,
@@ -156,7 +156,7 @@ impl<T: DeserializeOwned> ChangeStream<T, Async> {
     /// # Errors
     /// Those of [`next`](Self::next).
     pub async fn next_if_any(&mut self) -> Result<Option<T>> {
-        self.raw.next_if_any(None).await
+        self.raw.next_if_any(None).await.transpose()
     }
 }
 
@@ -180,7 +180,7 @@ impl<T: DeserializeOwned> ChangeStream<T, Blocking> {
     /// # }
     /// ```
     pub fn try_next(&mut self) -> Result<Option<T>> {
-        block_on(self.raw.next(None))
+        block_on(self.raw.next(None)).transpose()
     }
 
     /// The next event, if the current batch or the next one has one. Sends at most one `getMore`,
@@ -202,7 +202,7 @@ impl<T: DeserializeOwned> ChangeStream<T, Blocking> {
     /// # }
     /// ```
     pub fn next_if_any(&mut self) -> Result<Option<T>> {
-        block_on(self.raw.next_if_any(None))
+        block_on(self.raw.next_if_any(None)).transpose()
     }
 }
 
@@ -210,7 +210,7 @@ impl<T: DeserializeOwned> Stream for ChangeStream<T, Async> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.raw.poll_next(None, cx).map(Result::transpose)
+        self.raw.poll_next(None, cx)
     }
 }
 
@@ -218,7 +218,7 @@ impl<T: DeserializeOwned> Iterator for ChangeStream<T, Blocking> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.try_next().transpose()
+        block_on(self.raw.next(None))
     }
 }
 

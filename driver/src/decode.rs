@@ -30,6 +30,7 @@ use bson::{Bson, Document};
 use serde::Deserialize;
 use serde::de::Error as _;
 
+pub(crate) use self::value::PLAIN;
 use self::value::Value;
 use crate::wire::i32_at;
 use crate::wire::scan::{MAX_DEPTH, is_shallow};

@@ -1,6 +1,7 @@
 //! The events of a change stream, and resume tokens.
 
-use bson::{DateTime, Document, RawBson, Timestamp};
+use bson::raw::RawBsonRef;
+use bson::{DateTime, Document, RawBson, RawDocumentBuf, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The position after one event, for resuming a change stream. It can be stored with serde.
@@ -12,6 +13,21 @@ impl ResumeToken {
     /// The token, or an empty value for `None`.
     pub(crate) fn or_none(token: impl Into<Option<ResumeToken>>) -> Self {
         token.into().unwrap_or(ResumeToken(RawBson::Null))
+    }
+
+    /// A copy of `token`, in the memory of an earlier one if possible.
+    pub(crate) fn renewed(earlier: Option<ResumeToken>, token: RawBsonRef<'_>) -> Self {
+        if let (Some(ResumeToken(RawBson::Document(earlier))), RawBsonRef::Document(token)) =
+            (earlier, token)
+        {
+            let mut bytes = earlier.into_bytes();
+            bytes.clear();
+            bytes.extend_from_slice(token.as_bytes());
+            if let Ok(copy) = RawDocumentBuf::from_bytes(bytes) {
+                return ResumeToken(RawBson::Document(copy));
+            }
+        }
+        ResumeToken(RawBson::from(token))
     }
 
     /// Whether it is a token.
@@ -26,7 +42,7 @@ impl ResumeToken {
 #[non_exhaustive]
 pub struct ChangeStreamEvent<T> {
     /// The token to resume after this event.
-    #[serde(rename = "_id")]
+    #[serde(rename = "_id", deserialize_with = "raw::token")]
     pub id: ResumeToken,
     /// The kind of the change.
     pub operation_type: OperationType,
@@ -77,19 +93,40 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// Decodes fields from raw BSON. Otherwise values without a serde counterpart are decoded from maps
-/// such as `{"$oid": "..."}`, which takes several allocations for each.
+/// Decodes the fields that every event has. Most decoders represent their types by maps such as
+/// `{"$date": "..."}`, which take several allocations each.
 mod raw {
-    use bson::{DateTime, Document, RawBson, Timestamp};
-    use serde::de::Error;
+    use std::borrow::Cow;
+    use std::fmt;
+
+    use bson::{DateTime, Document, RawBson, RawDocument, Timestamp};
+    use serde::de::{Error, Visitor};
     use serde::{Deserialize, Deserializer};
+
+    use super::ResumeToken;
+    use crate::decode;
+
+    pub(super) fn token<'de, D>(deserializer: D) -> Result<ResumeToken, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        if deserializer.is_human_readable() {
+            return ResumeToken::deserialize(deserializer);
+        }
+        Ok(ResumeToken(match Value::deserialize(deserializer)? {
+            Value::Document(document) => RawBson::Document(document.into_owned()),
+            Value::DateTime(date) => RawBson::DateTime(date),
+            Value::Timestamp(timestamp) => RawBson::Timestamp(timestamp),
+            Value::Other(value) => value,
+        }))
+    }
 
     pub(super) fn document<'de, D>(deserializer: D) -> Result<Option<Document>, D::Error>
     where
         D: Deserializer<'de>,
     {
         field(deserializer, "it is not a document", |value| match value {
-            RawBson::Document(document) => Some(crate::decode::document(&document)),
+            Value::Document(document) => Some(decode::document(&document)),
             _ => None,
         })
     }
@@ -99,7 +136,7 @@ mod raw {
         D: Deserializer<'de>,
     {
         field(deserializer, "it is not a date", |value| match value {
-            RawBson::DateTime(date) => Some(Ok(date)),
+            Value::DateTime(date) => Some(Ok(date)),
             _ => None,
         })
     }
@@ -109,7 +146,7 @@ mod raw {
         D: Deserializer<'de>,
     {
         field(deserializer, "it is not a timestamp", |value| match value {
-            RawBson::Timestamp(timestamp) => Some(Ok(timestamp)),
+            Value::Timestamp(timestamp) => Some(Ok(timestamp)),
             _ => None,
         })
     }
@@ -117,7 +154,7 @@ mod raw {
     fn field<'de, T, D>(
         deserializer: D,
         misfit: &'static str,
-        convert: impl FnOnce(RawBson) -> Option<bson::error::Result<T>>,
+        convert: impl FnOnce(Value<'de>) -> Option<bson::error::Result<T>>,
     ) -> Result<Option<T>, D::Error>
     where
         T: Deserialize<'de>,
@@ -126,12 +163,66 @@ mod raw {
         if deserializer.is_human_readable() {
             return Option::deserialize(deserializer);
         }
-        match Option::<RawBson>::deserialize(deserializer)? {
-            None | Some(RawBson::Null) => Ok(None),
-            Some(value) => {
+        match Value::deserialize(deserializer)? {
+            Value::Other(RawBson::Null) => Ok(None),
+            value => {
                 let converted = convert(value).ok_or_else(|| D::Error::custom(misfit))?;
                 converted.map(Some).map_err(D::Error::custom)
             }
+        }
+    }
+
+    /// A value from the driver's decoder (see [`decode::PLAIN`]) or from another one.
+    enum Value<'de> {
+        Document(Cow<'de, RawDocument>),
+        DateTime(DateTime),
+        Timestamp(Timestamp),
+        Other(RawBson),
+    }
+
+    impl<'de> Deserialize<'de> for Value<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_newtype_struct(decode::PLAIN, ValueVisitor)
+        }
+    }
+
+    struct ValueVisitor;
+
+    impl<'de> Visitor<'de> for ValueVisitor {
+        type Value = Value<'de>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a value")
+        }
+
+        fn visit_borrowed_bytes<E: Error>(self, document: &'de [u8]) -> Result<Value<'de>, E> {
+            let document = RawDocument::from_bytes(document).map_err(E::custom)?;
+            Ok(Value::Document(Cow::Borrowed(document)))
+        }
+
+        fn visit_i64<E: Error>(self, millis: i64) -> Result<Value<'de>, E> {
+            Ok(Value::DateTime(DateTime::from_millis(millis)))
+        }
+
+        fn visit_u64<E: Error>(self, timestamp: u64) -> Result<Value<'de>, E> {
+            let (time, increment) = ((timestamp >> 32) as u32, timestamp as u32);
+            Ok(Value::Timestamp(Timestamp { time, increment }))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Value<'de>, E> {
+            Ok(Value::Other(RawBson::Null))
+        }
+
+        fn visit_newtype_struct<D: Deserializer<'de>>(
+            self,
+            deserializer: D,
+        ) -> Result<Value<'de>, D::Error> {
+            Ok(match RawBson::deserialize(deserializer)? {
+                RawBson::Document(document) => Value::Document(Cow::Owned(document)),
+                RawBson::DateTime(date) => Value::DateTime(date),
+                RawBson::Timestamp(timestamp) => Value::Timestamp(timestamp),
+                other => Value::Other(other),
+            })
         }
     }
 }

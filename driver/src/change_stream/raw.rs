@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bson::raw::cstr;
-use bson::{Document, RawBson, RawDocument, RawDocumentBuf, Timestamp};
+use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::event::ResumeToken;
@@ -151,6 +151,8 @@ pub(crate) struct RawChangeStream {
     cursor: RawCursor,
     state: State,
     position: Position,
+    /// Whether the server splits large events.
+    splits: bool,
     /// The received fragments of a split event.
     fragments: Option<Fragments>,
     /// The current event, if it was joined from fragments.
@@ -189,6 +191,7 @@ impl RawChangeStream {
         let mut stream = RawChangeStream {
             core: Arc::clone(core),
             position: Position::of(&watched.options),
+            splits: watched.splits(),
             watched,
             cursor,
             state: State::Following,
@@ -217,10 +220,10 @@ impl RawChangeStream {
     /// Cancel safety: nothing is lost.
     pub(crate) async fn next<T: DeserializeOwned>(
         &mut self,
-        mut session: Option<&mut SessionState>,
-    ) -> Result<Option<T>> {
-        self.begin_step();
-        std::future::poll_fn(|cx| self.poll_next(session.as_deref_mut(), cx)).await
+        session: Option<&mut SessionState>,
+    ) -> Option<Result<T>> {
+        let advanced = self.advance(session, u32::MAX).await;
+        self.event(advanced)
     }
 
     /// The next event, if the current batch or the next one has an event.
@@ -228,14 +231,12 @@ impl RawChangeStream {
     /// Cancel safety: nothing is lost.
     pub(crate) async fn next_if_any<T: DeserializeOwned>(
         &mut self,
-        mut session: Option<&mut SessionState>,
-    ) -> Result<Option<T>> {
-        self.begin_step();
+        session: Option<&mut SessionState>,
+    ) -> Option<Result<T>> {
         // Reopening a cursor that an earlier step lost counts as one more batch.
-        let mut batches = if matches!(self.state, State::Lost) { 2 } else { 1 };
-        let advance =
-            |cx: &mut Context<'_>| self.poll_advance(session.as_deref_mut(), &mut batches, cx);
-        if std::future::poll_fn(advance).await? { self.decode().map(Some) } else { Ok(None) }
+        let batches = if matches!(self.state, State::Lost) { 2 } else { 1 };
+        let advanced = self.advance(session, batches).await;
+        self.event(advanced)
     }
 
     /// Like [`next`](Self::next), for a step that continues.
@@ -243,15 +244,22 @@ impl RawChangeStream {
         &mut self,
         session: Option<&mut SessionState>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<T>>> {
-        let mut batches = u32::MAX;
-        Poll::Ready(match ready!(self.poll_advance(session, &mut batches, cx)) {
-            Ok(true) => self.decode().map(Some),
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
-        })
+    ) -> Poll<Option<Result<T>>> {
+        let advanced = ready!(self.poll_advance(session, &mut { u32::MAX }, cx));
+        Poll::Ready(self.event(advanced))
     }
 
+    /// The result of a step. An event is large, so it is decoded last and moved little.
+    #[inline]
+    fn event<T: DeserializeOwned>(&self, advanced: Result<bool>) -> Option<Result<T>> {
+        match advanced {
+            Ok(true) => Some(self.decode()),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    #[inline]
     fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         match &self.whole {
             None => self.cursor.decode(),
@@ -268,6 +276,15 @@ impl RawChangeStream {
 
     /// Moves to the next event, with at most `batches` batches from the server. False at the end of
     /// the stream, or after that many batches.
+    async fn advance(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+        mut batches: u32,
+    ) -> Result<bool> {
+        self.begin_step();
+        std::future::poll_fn(|cx| self.poll_advance(session.as_deref_mut(), &mut batches, cx)).await
+    }
+
     fn poll_advance(
         &mut self,
         session: Option<&mut SessionState>,
@@ -356,11 +373,8 @@ impl RawChangeStream {
     /// follow.
     fn take_event(&mut self) -> Result<bool> {
         let event = self.cursor.current();
-        let id = match event.get("_id") {
-            Ok(Some(id)) => ResumeToken(RawBson::from(id)),
-            _ => return Err(no_token()),
-        };
-        if self.watched.splits()
+        let Ok(Some(id)) = event.get("_id") else { return Err(no_token()) };
+        if self.splits
             && (self.fragments.is_some() || event.get("splitEvent").is_ok_and(|it| it.is_some()))
         {
             let mut fragments = self.fragments.take().unwrap_or_default();
@@ -370,12 +384,13 @@ impl RawChangeStream {
                 return Ok(false);
             }
             let mut whole = fragments.into_event();
-            whole.append(cstr!("_id"), id.0.clone());
+            whole.append(cstr!("_id"), id);
             self.whole = Some(whole);
         }
         let batch = self.cursor.batch();
         let last = batch.post_batch_resume_token().filter(|_| !batch.has_next());
-        self.position.token = Some(last.map_or(id, token_of));
+        let token = last.map_or(id, RawBsonRef::Document);
+        self.position.token = Some(ResumeToken::renewed(self.position.token.take(), token));
         self.position.given = true;
         Ok(true)
     }
@@ -522,7 +537,7 @@ impl Operation for Reopen<'_> {
 }
 
 fn token_of(token: &RawDocument) -> ResumeToken {
-    ResumeToken(RawBson::Document(token.to_owned()))
+    ResumeToken::renewed(None, RawBsonRef::Document(token))
 }
 
 #[cold]
@@ -561,6 +576,8 @@ fn is_resumable(error: &Error, wire_version: i32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bson::RawBson;
+
     use super::*;
     use crate::error::CommandError;
 

@@ -77,7 +77,7 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Async> {
     /// # }
     /// ```
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
-        self.raw.next(Some(session.state())).await
+        self.raw.next(Some(session.state())).await.transpose()
     }
 
     /// The next event, if the current batch or the next one has one.
@@ -100,7 +100,7 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Async> {
     /// # }
     /// ```
     pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
-        self.raw.next_if_any(Some(session.state())).await
+        self.raw.next_if_any(Some(session.state())).await.transpose()
     }
 }
 
@@ -124,7 +124,7 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Blocking> {
     /// # }
     /// ```
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
-        block_on(self.raw.next(Some(session.state())))
+        block_on(self.raw.next(Some(session.state()))).transpose()
     }
 
     /// The next event, if the current batch or the next one has one.
@@ -147,7 +147,7 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Blocking> {
     /// # }
     /// ```
     pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
-        block_on(self.raw.next_if_any(Some(session.state())))
+        block_on(self.raw.next_if_any(Some(session.state()))).transpose()
     }
 }
 

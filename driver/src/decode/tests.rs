@@ -533,7 +533,8 @@ fn visitor_of_object_ids_has_the_expected_name() {
 #[test]
 fn events_of_change_streams_are_decoded_here() {
     use crate::change_stream::event::ChangeStreamEvent;
-    let event = bson::serialize_to_vec(&bson::doc! {
+    type Event = ChangeStreamEvent<Document>;
+    let full = bson::doc! {
         "_id": { "_data": "8263" },
         "operationType": "insert",
         "clusterTime": bson::Timestamp { time: 1, increment: 2 },
@@ -541,14 +542,26 @@ fn events_of_change_streams_are_decoded_here() {
         "fullDocument": { "_id": 1, "name": "Mabel" },
         "ns": { "db": "db", "coll": "c" },
         "documentKey": { "_id": ObjectId::new() },
-    })
-    .unwrap();
-    type Event = ChangeStreamEvent<Document>;
-    let decoded = quickly::<Event>(&event).map_err(|_| "left to bson").unwrap();
-    // Other deserializers give the same event.
-    assert_eq!(bson::deserialize_from_slice::<Event>(&event).unwrap(), decoded);
-    let document = Document::try_from(RawDocument::from_bytes(&event).unwrap()).unwrap();
-    assert_eq!(bson::deserialize_from_bson::<Event>(document.into()).unwrap(), decoded);
-    let json = serde_json::to_string(&decoded).unwrap();
-    assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), decoded);
+    };
+    let mut nulls = full.clone();
+    nulls.extend(
+        ["_id", "clusterTime", "wallTime", "documentKey"].map(|key| (key.to_owned(), Bson::Null)),
+    );
+    for event in [full, nulls] {
+        let bytes = bson::serialize_to_vec(&event).unwrap();
+        let decoded = quickly::<Event>(&bytes).map_err(|_| "left to bson").unwrap();
+        assert_eq!(decoded.wall_time, event.get_datetime("wallTime").ok().copied());
+        assert_eq!(decoded.cluster_time, event.get_timestamp("clusterTime").ok());
+        assert_eq!(decoded.document_key.as_ref(), event.get_document("documentKey").ok());
+        // Other deserializers give the same event.
+        assert_eq!(bson::deserialize_from_slice::<Event>(&bytes).unwrap(), decoded);
+        assert_eq!(bson::deserialize_from_bson::<Event>(event.into()).unwrap(), decoded);
+        let json = serde_json::to_string(&decoded).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), decoded);
+    }
+    for (field, misfit) in [("wallTime", "a date"), ("documentKey", "a document")] {
+        let event = bson::doc! { "_id": 1, "operationType": "insert", field: 1 };
+        let error = from_slice::<Event>(&bson::serialize_to_vec(&event).unwrap()).unwrap_err();
+        assert!(error.to_string().contains(misfit), "{error}");
+    }
 }

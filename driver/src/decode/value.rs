@@ -16,6 +16,10 @@ use crate::wire::scan::{Element, MAX_DEPTH, is_shallow, kind};
 /// The newtype name by which `bson::Uuid` requests a binary value of its subtype.
 pub(super) const UUID: &str = "$__bson_private_uuid";
 
+/// The newtype name by which the driver's own types request a document as its bytes, a date as
+/// `i64`, a timestamp as `u64`, and null as unit. Other values, and other decoders, give a newtype.
+pub(crate) const PLAIN: &str = "driver plain";
+
 /// The prefix of the newtype names that identify the types of `bson`.
 pub(super) const PRIVATE: &str = "$__";
 
@@ -191,10 +195,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
-        if !name.starts_with(PRIVATE) {
+        if !name.starts_with(PRIVATE) && name != PLAIN {
             return visitor.visit_newtype_struct(self);
         }
         match (name, self.kind) {
+            (PLAIN, kind::DOCUMENT) => visitor.visit_borrowed_bytes(self.framed()?),
+            (PLAIN, kind::DATE_TIME) => visitor.visit_i64(i64::from_le_bytes(self.array()?)),
+            (PLAIN, kind::TIMESTAMP) => visitor.visit_u64(u64::from_le_bytes(self.array()?)),
+            (PLAIN, kind::NULL) => visitor.visit_unit(),
+            (PLAIN, _) => visitor.visit_newtype_struct(self),
             (UUID, kind::BINARY) => match self.binary()? {
                 (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
                 _ => Err(self.refuse()),
