@@ -43,14 +43,30 @@ pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = (CALLS.load(Relaxed), BYTES.load(Relaxed));
-    COUNTING.store(true, Relaxed);
+    let counting = Counting::start();
     let result = f();
-    COUNTING.store(false, Relaxed);
+    drop(counting);
     let counted = Allocations {
         calls: CALLS.load(Relaxed) - before.0,
         bytes: BYTES.load(Relaxed) - before.1,
     };
     (result, counted)
+}
+
+/// Ends the counting when it is dropped, also by a panic.
+struct Counting;
+
+impl Counting {
+    fn start() -> Self {
+        COUNTING.store(true, Relaxed);
+        Counting
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        COUNTING.store(false, Relaxed);
+    }
 }
 
 #[inline]

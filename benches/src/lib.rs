@@ -6,6 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`round`] | contenders measured in turn, round by round, and their figures |
+//! | [`baseline`] | earlier ratios, and the cells that became worse |
 //! | [`bound`] | the bounds of a figure against a peer, and whether it meets them |
 //! | [`report`] | a table of cells: as text, as JSON, as a plot |
 //! | [`table`], [`plot`] | aligned rows; bars in SVG |

@@ -62,7 +62,8 @@
 //!
 //! The client retries reads and retryable writes once when a connection breaks or the primary
 //! changes (`retryReads`, `retryWrites`). With a `timeout`, it retries until the timeout expires.
-//! The last error is returned when no retry is left.
+//! When no retry is left, the error that says most about the operation is returned. Usually that is
+//! the last one.
 //!
 //! A program can retry an insert safely if `_id` is the only unique index: give the document its
 //! `_id` before the first attempt, and treat [`is_duplicate_key`](Error::is_duplicate_key) as

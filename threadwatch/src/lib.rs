@@ -12,16 +12,17 @@
 //! ```
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicUsize, Ordering};
-//! use threadwatch::ThreadWatcher;
+//! use threadwatch::{ThreadWatcher, Watch};
 //!
 //! let watcher = Arc::new(ThreadWatcher::new());
 //! let reclaimed = Arc::new(AtomicUsize::new(0));
 //! let thread = std::thread::spawn({
 //!     let (watcher, reclaimed) = (watcher.clone(), reclaimed.clone());
 //!     move || {
-//!         watcher.watch(move || {
+//!         let watch = watcher.watch(move || {
 //!             reclaimed.fetch_add(1, Ordering::Relaxed);
 //!         });
+//!         assert_eq!(watch, Watch::Started);
 //!         // The thread works, and returns or panics.
 //!     }
 //! });

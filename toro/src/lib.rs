@@ -95,7 +95,7 @@
 //! would lose a value that the caller has just received is swallowed instead. Both rules also hold
 //! for a waker that panics when it is dropped.
 //!
-//! Otherwise this crate panics in two cases: a [`Wait`] is polled after it has returned, or a wait
+//! Outside of the module `testing`, this crate panics in two more cases: a [`Wait`] is polled after it has returned, or a wait
 //! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.
 //!
 //! # Coming from other crates

@@ -46,8 +46,7 @@ fn take_turns<C: Condition>(runtime: &Arc<Runtime>) -> Contender {
     })
 }
 
-/// About the same number of waiters is spread over as many conditions as the number per condition
-/// requires.
+/// `CROWD / waiters` conditions with `waiters` waiters each, so that the total is about the same.
 fn notify_each<C: Condition>(waiters: usize) -> Contender {
     let conditions: &'static [C] =
         (0..CROWD / waiters).map(|_| C::new()).collect::<Vec<_>>().leak();

@@ -1,4 +1,4 @@
-//! The measured workloads, each with its contenders, `toro` first.
+//! The measured workloads, each with its contenders, that of this workspace first.
 //!
 //! | module | workload |
 //! |---|---|

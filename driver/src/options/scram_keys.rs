@@ -136,8 +136,8 @@ pub(crate) struct KeyCache {
 }
 
 impl KeyCache {
-    /// A user has one salt per mechanism, so few entries are needed. A new salt evicts the oldest
-    /// entry.
+    /// A user has one salt per mechanism, so few entries are needed. In a full cache, a new entry
+    /// evicts the oldest.
     const CAPACITY: usize = 4;
 
     pub(crate) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {

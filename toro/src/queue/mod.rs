@@ -61,10 +61,9 @@ macro_rules! queue {
             const_fn! {
                 /// Creates a queue with room for `maxsize` items. With 0 it is unbounded.
                 ///
-                /// If nobody waits to put, an item that has been granted to a waiting getter takes
-                /// up no room. If that getter is dropped and nobody else waits, the item returns to
-                /// its position. Then the queue may hold one item too many per dropped getter, and
-                /// accepts nothing until there is room again.
+                /// The queue can exceed `maxsize` in one case: a waiting getter was granted an item,
+                /// a newcomer used the room of that item, and the getter was then dropped. Until
+                /// there is room again, the queue accepts nothing.
                 ///
                 /// # Examples
                 ///
@@ -419,6 +418,9 @@ macro_rules! queue {
             }
 
             /// Whether the queue holds `maxsize` items or more. Never true if it is unbounded.
+            ///
+            /// False does not mean that `try_put` succeeds: waiting putters come first, and a place
+            /// may be promised to one of them.
             ///
             /// # Examples
             ///
