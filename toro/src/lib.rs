@@ -95,8 +95,9 @@
 //! would lose a value that the caller has just received is swallowed instead. Both rules also hold
 //! for a waker that panics when it is dropped.
 //!
-//! Outside of the module `testing`, this crate panics in two more cases: a [`Wait`] is polled after it has returned, or a wait
-//! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.
+//! Outside of the module `testing`, this crate panics in two more cases: a [`Wait`] is polled after
+//! it has returned, or a wait with a `timeout` or `deadline` (feature `time`) must wait outside a
+//! tokio runtime.
 //!
 //! # Coming from other crates
 //!

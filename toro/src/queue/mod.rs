@@ -61,9 +61,9 @@ macro_rules! queue {
             const_fn! {
                 /// Creates a queue with room for `maxsize` items. With 0 it is unbounded.
                 ///
-                /// The queue can exceed `maxsize` in one case: a waiting getter was granted an item,
-                /// a newcomer used the room of that item, and the getter was then dropped. Until
-                /// there is room again, the queue accepts nothing.
+                /// The queue can exceed `maxsize` in one case: a waiting getter was granted an
+                /// item, a newcomer used the room of that item, and the getter was then dropped.
+                /// Until there is room again, the queue accepts nothing.
                 ///
                 /// # Examples
                 ///
