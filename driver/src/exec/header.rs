@@ -40,33 +40,49 @@ pub(crate) struct ReplyHeader {
     write_concern_error: Span,
 }
 
+/// A reply that is being read.
+struct Reading {
+    /// The address of its first byte.
+    base: usize,
+    /// The first field of a wrong type.
+    misfit: Cell<Option<&'static str>>,
+}
+
+impl Reading {
+    fn span(&self, bytes: &[u8]) -> Span {
+        let start = (bytes.as_ptr().addr() - self.base) as u32;
+        Span { start, len: bytes.len() as u32 }
+    }
+
+    fn odd(&self, name: &'static str) {
+        self.misfit.set(self.misfit.get().or(Some(name)));
+    }
+
+    fn text(&self, element: &Element<'_>) -> Span {
+        if element.is(ElementType::String) { self.span(element.bytes()) } else { Span::default() }
+    }
+
+    /// The bytes of a field of type `kind`. An empty list counts as absent.
+    fn typed(&self, element: &Element<'_>, kind: ElementType, name: &'static str) -> Span {
+        /// The size of an empty document.
+        const EMPTY: usize = 5;
+        let bytes = element.document_bytes().filter(|_| element.is(kind));
+        if bytes.is_none() {
+            self.odd(name);
+        }
+        let present = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
+        present.map(|bytes| self.span(bytes)).unwrap_or_default()
+    }
+}
+
 impl ReplyHeader {
     /// Reads the top level of `reply`.
     ///
     /// # Errors
     /// `InvalidResponse` if the bytes are not a BSON document.
     pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
-        let base = reply.as_bytes().as_ptr().addr();
-        let span = |bytes: &[u8]| Span {
-            start: (bytes.as_ptr().addr() - base) as u32,
-            len: bytes.len() as u32,
-        };
-        let text = |element: &Element<'_>| {
-            if element.is(ElementType::String) { span(element.bytes()) } else { Span::default() }
-        };
-        let misfit = Cell::new(None);
-        let odd = |name: &'static str| misfit.set(misfit.get().or(Some(name)));
-        let typed = |element: &Element<'_>, kind: ElementType, name: &'static str| {
-            let bytes = element.document_bytes().filter(|_| element.is(kind));
-            if bytes.is_none() {
-                odd(name);
-            }
-            /// The size of an empty document.
-            const EMPTY: usize = 5;
-            // An empty list counts as absent.
-            let present = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
-            present.map(span).unwrap_or_default()
-        };
+        let reading = Reading { base: reply.as_bytes().as_ptr().addr(), misfit: Cell::new(None) };
+        let typed = |element: &_, kind, name| reading.typed(element, kind, name);
         let mut found = ReplyHeader::default();
         let mut elements = elements(reply);
         while let Some(element) = elements.step()? {
@@ -74,11 +90,11 @@ impl ReplyHeader {
                 b"ok" => found.ok = element.number().map(|ok| ok == 1),
                 b"n" => match element.count() {
                     Some(n) => found.n = Some(n),
-                    None => odd("n"),
+                    None => reading.odd("n"),
                 },
                 b"nModified" => match element.count() {
                     Some(n) => found.n_modified = n,
-                    None => odd("nModified"),
+                    None => reading.odd("nModified"),
                 },
                 b"code" => {
                     found.code =
@@ -86,7 +102,7 @@ impl ReplyHeader {
                 }
                 b"operationTime" => match element.timestamp() {
                     Some(time) => found.operation_time = Some(time),
-                    None => odd("operationTime"),
+                    None => reading.odd("operationTime"),
                 },
                 b"cursor" => {
                     found.cursor = typed(&element, ElementType::EmbeddedDocument, "cursor")
@@ -96,8 +112,8 @@ impl ReplyHeader {
                     found.cluster_time =
                         typed(&element, ElementType::EmbeddedDocument, "$clusterTime");
                 }
-                b"errmsg" => found.errmsg = text(&element),
-                b"codeName" => found.code_name = text(&element),
+                b"errmsg" => found.errmsg = reading.text(&element),
+                b"codeName" => found.code_name = reading.text(&element),
                 b"errorLabels" => {
                     found.error_labels = typed(&element, ElementType::Array, "errorLabels")
                 }
@@ -111,7 +127,7 @@ impl ReplyHeader {
                 _ => {}
             }
         }
-        found.misfit = misfit.get();
+        found.misfit = reading.misfit.get();
         Ok(found)
     }
 

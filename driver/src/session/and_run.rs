@@ -290,7 +290,8 @@ where
         Timeout::Infinite => None,
         Timeout::Limit(limit) => Some(limit),
     };
-    let is_over = |pause: Duration| limit.is_some_and(|limit| started.elapsed() + pause >= limit);
+    let is_over =
+        move |pause: Duration| limit.is_some_and(|limit| started.elapsed() + pause >= limit);
     let deadline = Some(timeout.begin()).filter(|_| timeout != Timeout::Unset);
     session.state.set_deadline(deadline);
     let timed = Timed(session);
@@ -331,31 +332,51 @@ where
         if !session.state.transaction().is_active() {
             return Ok(output);
         }
-        let mut previous = None;
-        let error = loop {
-            let Err(error) = commit(&mut *session, None).await else { return Ok(output) };
-            // A commit that was not sent in time says nothing about the one before it.
-            if let Some(previous) = previous.take()
-                && matches!(error.kind(), ErrorKind::Timeout { .. })
-                && std::error::Error::source(&error).is_none()
-            {
-                return Err(out_of_time(previous).into());
-            }
-            // The caller limited the time of the commit, so it is not sent again.
-            let unknown = error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
-                && error.code() != Some(codes::MAX_TIME_MS_EXPIRED);
-            if !unknown {
-                break error;
-            }
-            if is_over(Duration::ZERO) {
-                return Err(out_of_time(error).into());
-            }
-            previous = Some(error);
-        };
-        if !error.has_label(TRANSIENT_TRANSACTION_ERROR) {
-            return Err(error.into());
+        match commit_until_known(&mut *session, is_over).await {
+            Ok(()) => return Ok(output),
+            Err(Uncommitted::Transient(error)) => failed = Some(Failed::Commit(error)),
+            Err(Uncommitted::Final(error)) => return Err(error.into()),
         }
-        failed = Some(Failed::Commit(error));
+    }
+}
+
+/// The error of a commit.
+enum Uncommitted {
+    /// The whole transaction may be run again.
+    Transient(Error),
+    Final(Error),
+}
+
+/// Commits, again and again while the result is unknown and the time is not over.
+async fn commit_until_known<F: Mode>(
+    session: &mut ClientSession<F>,
+    is_over: impl Fn(Duration) -> bool,
+) -> std::result::Result<(), Uncommitted> {
+    let mut previous = None;
+    loop {
+        let Err(error) = commit(&mut *session, None).await else { return Ok(()) };
+        // A commit that was not sent in time says nothing about the one before it.
+        if let Some(previous) = previous.take()
+            && matches!(error.kind(), ErrorKind::Timeout { .. })
+            && std::error::Error::source(&error).is_none()
+        {
+            return Err(Uncommitted::Final(out_of_time(previous)));
+        }
+        // The caller limited the time of the commit, so it is not sent again.
+        let unknown = error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
+            && error.code() != Some(codes::MAX_TIME_MS_EXPIRED);
+        if !unknown {
+            let transient = error.has_label(TRANSIENT_TRANSACTION_ERROR);
+            return Err(if transient {
+                Uncommitted::Transient(error)
+            } else {
+                Uncommitted::Final(error)
+            });
+        }
+        if is_over(Duration::ZERO) {
+            return Err(Uncommitted::Final(out_of_time(error)));
+        }
+        previous = Some(error);
     }
 }
 
