@@ -66,7 +66,7 @@ mod version;
 
 pub use bson;
 pub use error::{Error, ErrorKind, Result};
-pub use eventually::eventually;
+pub use eventually::{eventually, settles};
 pub use fail_point::FailPoint;
 pub use member::Member;
 pub use proxy::{Direction, Fault, Proxy};

@@ -151,8 +151,8 @@ impl Proxy {
         self.links.set_fault(Direction::ToClient, None);
     }
 
-    /// Resets every open connection on both sides (RST). Returns once that is done. New connections
-    /// are accepted.
+    /// Resets every open connection on both sides (RST). Returns once both peers have received the
+    /// reset. New connections are accepted.
     pub fn cut(&self) {
         self.links.reset();
     }

@@ -62,6 +62,20 @@ fn connected() -> (Proxy, TcpStream) {
     (proxy, stream)
 }
 
+/// On a busy machine, the kernel delivers a reset some time after it was sent.
+#[test]
+fn cut_returns_after_the_client_was_reset() {
+    let proxy = Proxy::start(&testbed::shared_standalone().unwrap().host()).unwrap();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(proxy.host()).unwrap();
+        stream.write_all(&ping(1)).unwrap();
+        assert!(is_good(&reply(&stream).unwrap(), 1));
+        stream.set_nonblocking(true).unwrap();
+        proxy.cut();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
 #[test]
 fn proxy_counts_forwarded_bytes() {
     let (proxy, mut stream) = connected();

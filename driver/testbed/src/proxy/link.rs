@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{Direction, Fault, Rewriter, socket};
+use crate::eventually;
 
 const CHUNK: usize = 16 * 1024;
 /// The maximum number of chunks between a reader and its writer. Beyond it, the sender feels
@@ -109,13 +110,14 @@ impl Links {
         self.state().swallowed[direction as usize]
     }
 
-    /// Resets all connections and waits until their sockets are closed.
+    /// Resets all connections and waits until their sockets are closed on all sides.
     pub(super) fn reset(&self) {
         let mut state = self.state();
-        let mut last = Vec::new();
+        let (mut last, mut peers) = (Vec::new(), Vec::new());
         for (id, entry) in &mut state.entries {
             entry.doomed = true;
             last.push(*id);
+            entry.link.each(|stream| peers.extend(socket::ports_of_peer(stream)));
             entry.link.each(socket::reset_on_close);
             // Wakes the readers without sending anything, so that the peer receives only the reset.
             entry.link.each(|stream| drop(stream.shutdown(Shutdown::Read)));
@@ -124,6 +126,12 @@ impl Links {
         while last.iter().any(|id| state.entries.contains_key(id)) {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        drop(state);
+        // On a busy machine the kernel delivers a reset after the call that sends it.
+        eventually("the peers have received the reset", || {
+            let open = socket::open_ports();
+            !peers.iter().any(|ports| open.contains(ports))
+        });
     }
 
     /// Resets all connections, also later ones.

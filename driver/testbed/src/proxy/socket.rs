@@ -1,6 +1,7 @@
 //! Socket calls that the standard library lacks.
 
 use std::{
+    collections::HashSet,
     io,
     net::{TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
@@ -20,6 +21,29 @@ pub(super) fn reset_on_close(stream: &TcpStream) {
             size_of::<libc::linger>() as libc::socklen_t,
         );
     }
+}
+
+/// The state of an end that was closed in the usual way, in the table of the kernel.
+const TIME_WAIT: &str = "06";
+
+/// A connection, by the local and the remote port of one of its ends.
+pub(super) type Ports = (u16, u16);
+
+/// The peer's end of `stream`. `None` if the connection has ended.
+pub(super) fn ports_of_peer(stream: &TcpStream) -> Option<Ports> {
+    Some((stream.peer_addr().ok()?.port(), stream.local_addr().ok()?.port()))
+}
+
+/// All open ends of connections on this machine. An end that has received a reset is closed.
+pub(super) fn open_ports() -> HashSet<Ports> {
+    let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+    let ends = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let ports = (port(columns.next()?)?, port(columns.next()?)?);
+        (columns.next()? != TIME_WAIT).then_some(ports)
+    };
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
+    table.lines().filter_map(ends).collect()
 }
 
 /// Stops listening. Further connections are refused, and a thread that waits in `accept` gets an
