@@ -154,10 +154,14 @@ impl KeyCache {
         }
     }
 
-    /// All keys in the cache.
+    /// Replaces all keys by useless ones, and returns their number.
     #[cfg(test)]
-    pub(crate) fn all(&self) -> Vec<Arc<Keys>> {
-        self.lock().iter().map(|(_, keys)| keys.clone()).collect()
+    pub(crate) fn spoil(&self) -> usize {
+        let mut entries = self.lock();
+        for (_, keys) in &mut *entries {
+            *keys = Arc::new(Keys::derive(Hash::Sha1, "spoilt", &[0], 1));
+        }
+        entries.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Origin, Arc<Keys>)>> {
