@@ -2,14 +2,18 @@
 //! server, on both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
 use driver::options::{
-    AggregateOptions, Collation, CollationStrength, CollectionOptions, DatabaseOptions,
-    FindOneOptions, FindOptions, Hint, InsertManyOptions, ReadConcern, ReadPreference,
-    ReadPreferenceOptions, SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
+    AggregateOptions, ClientOptions, Collation, CollationStrength, CollectionOptions,
+    DatabaseOptions, FindOneOptions, FindOptions, Hint, InsertManyOptions, ReadConcern,
+    ReadPreference, ReadPreferenceOptions, SelectionCriteria, SessionOptions, UpdateOptions,
+    WriteConcern,
 };
 use driver::{Client, Collection, sync};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -300,13 +304,22 @@ async fn generic_code_performs_operations_on_both_apis() {
     assert_eq!(blocking.await.unwrap().unwrap(), expected);
 }
 
-/// The timeout of an operation replaces those of the collection, the database and the client.
+/// The timeout of an operation replaces those of the collection, the database and the client. The
+/// server gets what is left of it.
 #[tokio::test]
 async fn innermost_timeout_bounds_an_operation() {
-    let (client, _coll) = numbered(1).await;
-    let (short, long) = (Duration::from_millis(100), Duration::from_secs(60));
-    let slow = || doc! { "$where": "sleep(3000) || true" };
-    let name = fresh_name();
+    let (short, long) = (Duration::from_secs(60), Duration::from_secs(120));
+    let mut options = ClientOptions::parse(uri()).await.unwrap();
+    options.timeout = Some(4 * long);
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let sent = Arc::clone(&left);
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(event) = event {
+            let limit = event.command.get_i64("maxTimeMS").unwrap();
+            sent.lock().unwrap().push(Duration::from_millis(limit as u64));
+        }
+    }));
+    let (client, name) = (Client::with_options(options).unwrap(), fresh_name());
     let database = |timeout| {
         let options = DatabaseOptions::builder().timeout(timeout).build();
         client.database_with_options(&name, options)
@@ -315,32 +328,52 @@ async fn innermost_timeout_bounds_an_operation() {
         let options = CollectionOptions::builder().timeout(timeout).build();
         on.collection_with_options::<Document>("c", options)
     };
-    let plain = database(long).collection::<Document>("c");
-    plain.insert_one(doc! {}).await.unwrap();
-    let inherited = database(short).collection::<Document>("c");
-    for find in [
-        plain.find(slow()).timeout(short),
-        collection(&database(long), short).find(slow()),
-        inherited.find(slow()),
-    ] {
-        assert!(find.await.unwrap_err().is_timeout());
-    }
-    collection(&database(short), long).find(slow()).await.unwrap();
-    inherited.find(slow()).timeout(long).await.unwrap();
+    let plain = |timeout| database(timeout).collection::<Document>("c");
+    plain(long).find_one(doc! {}).timeout(short).await.unwrap();
+    collection(&database(long), short).find_one(doc! {}).await.unwrap();
+    plain(short).find_one(doc! {}).await.unwrap();
+    plain(short).find_one(doc! {}).timeout(long).await.unwrap();
+    collection(&database(short), long).find_one(doc! {}).await.unwrap();
+    plain(long).find_one(doc! {}).await.unwrap();
+    client.database(&name).collection::<Document>("c").find_one(doc! {}).await.unwrap();
+    let left = left.lock().unwrap();
+    let within =
+        |least: Duration, most: Duration| move |left: &Duration| least < *left && *left <= most;
+    assert!(left[..3].iter().all(within(Duration::ZERO, short)), "{left:?}");
+    assert!(left[3..6].iter().all(within(short, long)), "{left:?}");
+    assert!(left[6..].iter().all(within(long, 4 * long)), "{left:?}");
+    assert_eq!(left.len(), 7);
 }
 
 /// The timeout of an operation, not the client's, bounds the later batches of its cursor.
 #[tokio::test]
 async fn timeout_of_an_operation_bounds_its_cursor() {
+    const SHORT: Duration = Duration::from_secs(2);
     let (_client, coll) = numbered(4).await;
-    // Two documents come at once; the server takes three seconds for each of the others.
-    let slow = doc! { "$where": "this._id < 2 || sleep(3000) || true" };
-    let find =
-        |timeout| coll.find(slow.clone()).sort(doc! { "_id": 1 }).batch_size(2).timeout(timeout);
-    let mut cursor = find(Duration::from_millis(500)).await.unwrap();
+    let app = fresh_name();
+    // The server holds each later batch back for longer than the short timeout.
+    let hold = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": {
+            "failCommands": ["getMore"], "blockConnection": true, "blockTimeMS": 2500,
+            "appName": &app,
+        },
+    };
+    let _held = shared_standalone().unwrap().fail_point(hold).unwrap();
+    let of_client = async |timeout| {
+        let mut options = ClientOptions::parse(uri()).await.unwrap();
+        (options.app_name, options.timeout) = (Some(app.clone()), Some(timeout));
+        let client = Client::with_options(options).unwrap();
+        client.database(&coll.namespace().db).collection::<Document>("numbers")
+    };
+    let long = 30 * SHORT;
+    let patient = of_client(long).await;
+    let mut cursor = patient.find(doc! {}).batch_size(2).timeout(SHORT).await.unwrap();
     assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
     assert!(cursor.advance().await.unwrap_err().is_timeout());
-    assert_eq!(find(Duration::from_secs(60)).await.unwrap().count().await, 4);
+    let impatient = of_client(SHORT).await;
+    let cursor = impatient.find(doc! {}).batch_size(3).timeout(long).await.unwrap();
+    assert_eq!(cursor.count().await, 4);
 }
 
 /// A thread may look at a cursor that another one reads.
