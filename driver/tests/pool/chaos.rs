@@ -105,8 +105,8 @@ fn pool_is_whole_after_chaos_and_replies_match_requests() {
 
     for events in [&task_events, &thread_events] {
         eventually("nothing is in use", || events.in_use() == 0);
-        assert!(events.all_answered(), "a checkout has neither succeeded nor failed");
-        assert!(events.created() - events.closed() <= 3 * MOST as usize);
+        eventually("each checkout has succeeded or failed", || events.all_answered());
+        assert!(events.open() <= 3 * MOST as usize);
     }
     // The pools have lost no connection slot: all of them can be checked out at once.
     let whole = tokio.block_on(async {

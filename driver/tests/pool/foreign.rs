@@ -6,7 +6,7 @@ use std::ptr;
 use driver::bson::doc;
 use driver::sync::Client;
 
-use crate::watch::{Events, name, open, options, server};
+use crate::watch::{Events, in_use, name, open, options, server};
 
 /// Each thread starts two requests, ends none, and runs one operation.
 extern "C" fn run(client: *mut c_void) -> *mut c_void {
@@ -48,7 +48,7 @@ fn threads_of_c_return_their_connections_when_they_end() {
             assert_eq!(unsafe { libc::pthread_join(thread, &raw mut result) }, 0);
             assert!(result.is_null(), "an operation failed");
         }
-        assert_eq!(events.in_use(), 0);
+        assert_eq!(in_use(&client), 0);
     }
     assert!(events.created() <= 50 && events.closed() == 0);
     assert!(open(server(), &app) <= 50 + 3, "the pool's and the monitors'");

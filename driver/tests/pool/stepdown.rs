@@ -15,7 +15,7 @@ use driver::options::ClientOptions;
 use driver::{Client, sync};
 use testbed::{Proxy, ReplicaSet};
 
-use crate::watch::Events;
+use crate::watch::in_use;
 
 const REQUESTS: usize = 40;
 
@@ -40,11 +40,9 @@ fn step_down_and_close(set: &ReplicaSet) {
     }
 }
 
-fn options(set: &ReplicaSet, events: &Events) -> ClientOptions {
+fn options(set: &ReplicaSet) -> ClientOptions {
     let uri = format!("{}&maxPoolSize=50&w=majority", set.uri());
-    let mut options = driver::options::ConnectionString::parse(uri).unwrap().options;
-    options.cmap_event_handler = Some(events.handler());
-    options
+    driver::options::ConnectionString::parse(uri).unwrap().options
 }
 
 /// The writes of a request before the stepdown and after it: retryable and not retryable.
@@ -64,14 +62,13 @@ fn change() -> Document {
 async fn requests_of_handles_survive_a_stepdown() {
     for members in [1, 3] {
         let set = set(members);
-        let events = Events::default();
-        let client = Client::with_options(options(&set, &events)).unwrap();
+        let client = Client::with_options(options(&set)).unwrap();
         let requests: Vec<_> = (0..REQUESTS).map(|_| client.start_request()).collect();
         for (i, request) in requests.iter().enumerate() {
             let coll = request.database("stepdown").collection::<Document>("c");
             coll.insert_one(first(i)).await.unwrap();
         }
-        assert_eq!(events.in_use(), REQUESTS, "each request has pinned a connection");
+        assert_eq!(in_use(&client), REQUESTS as u32, "each request has pinned a connection");
         let set = tokio::task::spawn_blocking(move || {
             step_down_and_close(&set);
             set
@@ -100,7 +97,7 @@ async fn requests_of_handles_survive_a_stepdown() {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(events.in_use(), 0);
+        assert_eq!(in_use(&client), 0);
         let coll = client.database("stepdown").collection::<Document>("c");
         assert_eq!(coll.count_documents(doc! { "n": 1 }).await.unwrap(), REQUESTS as u64);
         assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2 * REQUESTS as u64);
@@ -112,8 +109,7 @@ async fn requests_of_handles_survive_a_stepdown() {
 fn requests_of_threads_survive_a_stepdown() {
     for members in [1, 3] {
         let set = set(members);
-        let events = Events::default();
-        let client = sync::Client::with_options(options(&set, &events)).unwrap();
+        let client = sync::Client::with_options(options(&set)).unwrap();
         let (pinned, closed) = (Barrier::new(REQUESTS + 1), Barrier::new(REQUESTS + 1));
         let survived = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -139,12 +135,12 @@ fn requests_of_threads_survive_a_stepdown() {
                 });
             }
             pinned.wait();
-            let in_use = events.in_use();
+            let in_use = in_use(&client);
             step_down_and_close(&set);
             closed.wait();
-            assert_eq!(in_use, REQUESTS, "each request has pinned a connection");
+            assert_eq!(in_use, REQUESTS as u32, "each request has pinned a connection");
         });
-        assert_eq!((survived.into_inner(), events.in_use()), (REQUESTS, 0));
+        assert_eq!((survived.into_inner(), in_use(&client)), (REQUESTS, 0));
         let coll = client.database("stepdown").collection::<Document>("c");
         assert_eq!(coll.count_documents(doc! { "n": 1 }).run().unwrap(), REQUESTS as u64);
         assert_eq!(coll.count_documents(doc! {}).run().unwrap(), 2 * REQUESTS as u64);

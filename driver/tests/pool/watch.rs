@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use driver::Mode;
 use driver::bson::{Document, doc};
+use driver::client::Client;
 use driver::event::EventHandler;
 use driver::event::cmap::CmapEvent;
 use driver::options::{ClientOptions, ServerAddress};
@@ -20,6 +22,12 @@ pub(crate) static FAULTS: toro::Lock<()> = toro::Lock::new(());
 pub(crate) fn name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("requests_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The number of connections in use now, without events: a monitor may deliver those, and so may be
+/// behind.
+pub(crate) fn in_use<F: Mode>(client: &Client<F>) -> u32 {
+    client.pool_metrics().iter().map(|pool| pool.in_use).sum()
 }
 
 /// The pool events of a client.
@@ -49,7 +57,15 @@ impl Events {
         self.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)))
     }
 
-    /// The number of connections in use.
+    /// The number of open connections.
+    pub(crate) fn open(&self) -> usize {
+        let events = self.0.lock().unwrap();
+        let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
+        count(|event| matches!(event, CmapEvent::ConnectionCreated(_)))
+            - count(|event| matches!(event, CmapEvent::ConnectionClosed(_)))
+    }
+
+    /// The number of connections that were checked out and have not come back.
     pub(crate) fn in_use(&self) -> usize {
         let events = self.0.lock().unwrap();
         let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
