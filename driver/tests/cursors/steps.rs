@@ -91,6 +91,7 @@ async fn late_reply_is_waited_for_while_the_cursor_is_polled() {
     let database = coll.namespace().db;
     let release = tokio::task::spawn_blocking(move || {
         eventually("the server runs the getMore", || runs_get_more(&database));
+        // The time itself is tested, so nothing else can be waited for.
         std::thread::sleep(LONGER_THAN_UNPOLLED);
         held.disable().unwrap();
     });

@@ -1,6 +1,6 @@
 //! `bulk_write` on a collection.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use driver::options::{
 };
 use driver::results::BulkWriteResult;
 use driver::{Async, Blocking, Error, Namespace};
-use testbed::{ReplicaSet, shared_replica_set, shared_standalone};
+use testbed::{ReplicaSet, eventually, shared_replica_set, shared_standalone};
 
 use crate::api::{Api, on_both_apis};
 use crate::observed::{
@@ -419,9 +419,9 @@ fn bulk_write_out_of_time_reports_its_results<F: Api>() {
     F::end(coll.insert_one(doc! { "_id": -1 })).unwrap();
     let server = shared_standalone().unwrap();
     let _turn = turn_for_faults();
-    let _held = server.fail_point(held_once(&observed.name, "update", 3_000)).unwrap();
+    let _held = server.fail_point(held_once(&observed.name, "update", 4_000)).unwrap();
     let models = [insert(0), increment(0), delete(0)];
-    let operation = coll.bulk_write(models).timeout(Duration::from_secs(1));
+    let operation = coll.bulk_write(models).timeout(Duration::from_secs(2));
     let error = F::end(operation).unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(done(&error).inserted_count, 1);
@@ -455,7 +455,7 @@ fn killed_primary_loses_and_repeats_nothing<F: Api>() {
     F::end(coll.insert_many([doc! { "_id": "one", "n": 0 }, doc! { "_id": "many", "n": 0 }]))
         .unwrap();
     let killed = set.wait_for_primary().unwrap();
-    let is_killed = AtomicBool::new(false);
+    let (rounds, is_killed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let one = || UpdateOneModel::new(doc! { "_id": "one" }, doc! { "$inc": { "n": 1 } });
     let many = || UpdateManyModel::new(doc! { "_id": "many" }, doc! { "$inc": { "n": 1 } });
     // The numbers of confirmed and of unconfirmed writes.
@@ -463,7 +463,7 @@ fn killed_primary_loses_and_repeats_nothing<F: Api>() {
     let (mut inserted, mut perhaps) = (Vec::new(), Vec::new());
     thread::scope(|scope| {
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(300));
+            eventually("bulk writes are done", || rounds.load(Ordering::SeqCst) >= 10);
             set.kill(killed).unwrap();
             is_killed.store(true, Ordering::SeqCst);
         });
@@ -475,7 +475,10 @@ fn killed_primary_loses_and_repeats_nothing<F: Api>() {
             let models: [WriteModel; 5] =
                 [insert(ids[0]), one().into(), delete(-1), many().into(), insert(ids[1])];
             let (done, in_doubt) = match F::end(coll.bulk_write(models)) {
-                Ok(_) => (5, 0),
+                Ok(_) => {
+                    rounds.fetch_add(1, Ordering::SeqCst);
+                    (5, 0)
+                }
                 Err(error) => {
                     let failed = failed(&error);
                     assert!(refused(&error).is_empty(), "{error}");

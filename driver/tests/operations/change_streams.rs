@@ -115,7 +115,9 @@ fn stream_in_a_session_gives_the_same<F: Reads>() {
     assert!(F::next_event_if_any_in(&mut stream, &mut session).unwrap().is_none());
     assert!(stream.is_alive() && stream.resume_token().is_some());
     let lsid = |command: &Document| command.get_document("lsid").unwrap().clone();
-    for command in observed.sent("getMore") {
+    let sent = observed.sent("getMore");
+    assert!(!sent.is_empty());
+    for command in sent {
         assert_eq!(lsid(&command), *session.id());
     }
 }

@@ -31,6 +31,8 @@ on_both_apis! {
     collection_operations_run_in_a_session
 }
 
+const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+
 fn listed<F: Api>(database: &Database<F>, name: &str) -> CollectionSpecification {
     let cursor = F::end(database.list_collections().filter(doc! { "name": name })).unwrap();
     let mut found = F::collect(cursor).unwrap();
@@ -75,7 +77,8 @@ fn plain_capped_and_validated_collections_are_created<F: Api>() {
     assert_eq!(options.collation.unwrap().locale, "fr");
     assert!(options.storage_engine.is_some() && options.index_option_defaults.is_some());
     let coll = database.collection::<Document>("validated");
-    assert!(F::end(coll.insert_one(doc! { "x": "text" })).is_err());
+    let error = F::end(coll.insert_one(doc! { "x": "text" })).unwrap_err();
+    assert_eq!(error.code(), Some(DOCUMENT_VALIDATION_FAILURE), "{error}");
 }
 
 fn views_and_time_series_are_created<F: Api>() {
@@ -198,7 +201,8 @@ fn collections_are_modified<F: Api>() {
     F::end(coll.insert_one(doc! { "x": "text" })).unwrap();
     let modify = database.modify_collection("c").validator(doc! { "x": { "$type": "int" } });
     F::end(modify.validation_level(ValidationLevel::Strict)).unwrap();
-    assert!(F::end(coll.insert_one(doc! { "x": "text" })).is_err());
+    let error = F::end(coll.insert_one(doc! { "x": "text" })).unwrap_err();
+    assert_eq!(error.code(), Some(DOCUMENT_VALIDATION_FAILURE), "{error}");
     F::end(database.modify_collection("c").validation_action(ValidationAction::Warn)).unwrap();
     F::end(coll.insert_one(doc! { "x": "text" })).unwrap();
 

@@ -104,7 +104,9 @@ fn explain_runs_in_a_session<F: Api>() {
     F::end(coll.insert_one(doc! {}).session(&mut session)).unwrap();
     F::end(coll.find(doc! {}).session(&mut session).explain()).unwrap();
     F::end(coll.delete_one(doc! {}).explain().session(&mut session)).unwrap();
-    for command in observed.sent("explain") {
+    let sent = observed.sent("explain");
+    assert_eq!(sent.len(), 2);
+    for command in sent {
         assert_eq!(command.get_document("lsid").unwrap(), session.id());
         assert!(!command.contains_key("txnNumber"), "{command}");
     }

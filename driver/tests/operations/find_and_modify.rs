@@ -7,7 +7,7 @@ use driver::collection::Collection;
 use driver::error::{ErrorKind, WriteFailure};
 use driver::options::{Collation, CollationStrength, Hint, ReturnDocument, WriteConcern};
 use serde::{Deserialize, Serialize};
-use testbed::{shared_replica_set, shared_standalone};
+use testbed::{eventually, shared_replica_set, shared_standalone};
 
 use crate::api::{Api, on_both_apis};
 use crate::observed::{Observed, invalid};
@@ -175,7 +175,8 @@ fn find_and_modify_reports_refusals<F: Api>() {
     assert!(error.to_string().starts_with("find_one_and_update on "), "{error}");
     let taken = Monkey { id: 2, swims: true };
     let replace = coll.find_one_and_replace(doc! { "_id": 7, "swims": true }, &taken).upsert(true);
-    assert!(F::end(replace).is_err(), "the _id of a document cannot change");
+    // The _id of a document cannot change.
+    assert_eq!(F::end(replace).unwrap_err().code_name(), Some("ImmutableField"));
 }
 
 fn find_and_modify_runs_unacknowledged<F: Api>() {
@@ -186,6 +187,10 @@ fn find_and_modify_runs_unacknowledged<F: Api>() {
     let set = doc! { "$set": { "swims": true } };
     let update = coll.find_one_and_update(doc! { "_id": 1 }, set).write_concern(nobody_asks());
     assert_eq!(F::end(update).unwrap(), None);
+    eventually("both are done", || {
+        let found = F::collect(F::end(coll.find(doc! {})).unwrap()).unwrap();
+        found == [Monkey { id: 1, swims: true }, Monkey { id: 2, swims: false }]
+    });
 }
 
 fn find_and_modify_runs_in_a_session<F: Api>() {

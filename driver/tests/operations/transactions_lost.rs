@@ -11,7 +11,7 @@ use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_
 use driver::event::EventHandler;
 use driver::options::{ClientOptions, WriteConcern};
 use driver::session::ClientSession;
-use testbed::{Direction, Fault, ReplicaSet, Router, eventually, shared_replica_set};
+use testbed::{Direction, Fault, ReplicaSet, Router, eventually, settles, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
 use crate::files::Files;
@@ -244,7 +244,7 @@ fn dropped_unsent_commit_aborts_the_transaction() {
         Async::end(session.start_transaction()).unwrap();
         Async::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
         let primary = set.wait_for_primary().unwrap();
-        let _point = set.fail_point(primary, held_once(&observed.name, "find", 1000)).unwrap();
+        let _point = set.fail_point(primary, held_once(&observed.name, "find", 2500)).unwrap();
         let waits = || observed.client.pool_metrics().iter().any(|pool| pool.waiting > 0);
         std::thread::scope(|scope| {
             scope.spawn(|| Async::end(items.find_one(doc! {})).unwrap());
@@ -260,7 +260,7 @@ fn dropped_unsent_commit_aborts_the_transaction() {
         assert!(observed.sent("commitTransaction").is_empty());
         // The document is unlocked.
         Async::end(items.insert_one(doc! { "_id": 1 })).unwrap();
-        assert_eq!(observed.connections(), (1, 0));
+        settles(|| observed.connections(), (1, 0));
     }
 }
 
@@ -289,6 +289,6 @@ fn commit_dropped_in_flight_is_carried_out() {
         // It waits for the connection, which is drained first.
         assert_eq!(count(&items), written, "{command}");
         assert_eq!(observed.sent(command).len(), 1);
-        assert_eq!(observed.connections(), (1, 0));
+        settles(|| observed.connections(), (1, 0));
     }
 }

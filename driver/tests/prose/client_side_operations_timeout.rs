@@ -136,14 +136,14 @@ fn client_side_operations_timeout_prose_4_renewed<F: Api>() {
 
 /// Blocking iteration methods: tailable cursors.
 fn client_side_operations_timeout_prose_5_tailable<F: Api>() {
-    let observed = timed::<F>(2000);
+    let observed = timed::<F>(4000);
     let options = driver::options::ConnectionString::parse(shared_replica_set().unwrap().uri());
     let client = F::open(options.unwrap().options).unwrap();
     let database = client.database(&observed.name);
     F::end(database.create_collection("coll").capped(true).size(5000_u64)).unwrap();
     F::end(database.collection("coll").insert_one(doc! { "x": 1 })).unwrap();
     let _turn = turn_for_faults();
-    let point = hold(&observed, &["getMore"], None, 1500);
+    let point = hold(&observed, &["getMore"], None, 2300);
     let coll = observed.database().collection::<Document>("coll");
     let tail = coll.find(doc! {}).cursor_type(CursorType::Tailable);
     let mut cursor = F::end(tail).unwrap();
@@ -157,10 +157,10 @@ fn client_side_operations_timeout_prose_5_tailable<F: Api>() {
 
 /// Blocking iteration methods: change streams.
 fn client_side_operations_timeout_prose_5_change_streams<F: Events>() {
-    let observed = timed::<F>(2000);
+    let observed = timed::<F>(4000);
     let _turn = turn_for_faults();
     // A step does not ask once more in the last quarter of its time.
-    let point = hold(&observed, &["getMore"], None, 1200);
+    let point = hold(&observed, &["getMore"], None, 2200);
     let coll = observed.database().collection::<Document>("coll");
     // Without documents, the server answers at once, after it was held.
     let stream = F::end(coll.watch().max_await_time(Duration::from_millis(1))).unwrap();
@@ -207,9 +207,10 @@ fn client_side_operations_timeout_prose_6_upload<F: Files>() {
 
 /// GridFS: abort of an upload.
 fn client_side_operations_timeout_prose_6_abort<F: Files>() {
-    let observed = timed::<F>(1500);
+    // The chunks are written within this time.
+    let observed = timed::<F>(4000);
     let _turn = turn_for_faults();
-    let point = hold(&observed, &["delete"], Some(1), 2500);
+    let point = hold(&observed, &["delete"], Some(1), 5000);
     let bucket = observed.database().gridfs_bucket(chunks_of(2));
     let mut stream = F::end(bucket.open_upload_stream("filename")).unwrap();
     // More than the chunks of one batch: those of the first are on the server.
@@ -221,7 +222,8 @@ fn client_side_operations_timeout_prose_6_abort<F: Files>() {
 
 /// GridFS: download.
 fn client_side_operations_timeout_prose_7<F: Files>() {
-    let observed = timed::<F>(1500);
+    // The file's document is read within this time.
+    let observed = timed::<F>(3000);
     let id = ObjectId::parse_str("000000000000000000000005").unwrap();
     let file = doc! {
         "_id": id,
@@ -238,7 +240,7 @@ fn client_side_operations_timeout_prose_7<F: Files>() {
     let _turn = turn_for_faults();
     let mut stream = F::end(bucket.open_download_stream(id.into())).unwrap();
     // The file's document has been read when the stream was opened.
-    let point = hold(&observed, &["find"], Some(1), 2500);
+    let point = hold(&observed, &["find"], Some(1), 4000);
     let error = F::read(&mut stream, &mut [0; 10]).unwrap_err();
     drop(point);
     assert!(error.is_timeout(), "{error}");
@@ -281,10 +283,10 @@ fn client_side_operations_timeout_prose_8_with_users<F: Api>() {
 
 /// Convenient transactions: the timeout begins anew for abortTransaction.
 fn client_side_operations_timeout_prose_10<F: Api>() {
-    let observed = timed::<F>(1500);
+    let observed = timed::<F>(2000);
     F::end(internal(&observed).insert_one(doc! { "_id": 0 })).unwrap();
     let _turn = turn_for_faults();
-    let point = hold(&observed, &["insert", "abortTransaction"], Some(2), 2000);
+    let point = hold(&observed, &["insert", "abortTransaction"], Some(2), 3000);
     let coll = observed.database().collection::<Document>("coll");
     let mut session = F::start_session(&observed.client);
     let ended = F::in_transaction(session.start_transaction(), &|session| {

@@ -97,7 +97,7 @@ fn transactions_prose_pool_cleared_1<F: Api>() {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
         "data": {
             "failCommands": ["insert"], "appName": &observed.name, "closeConnection": true,
-            "blockConnection": true, "blockTimeMS": 1000,
+            "blockConnection": true, "blockTimeMS": 3000,
         },
     };
     let _point = set.fail_point(set.wait_for_primary().unwrap(), point).unwrap();
