@@ -284,6 +284,19 @@ impl Shared {
     pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.reset();
         let (generation, now) = (connection.generation(), self.now());
+        if let Some(connection) = self
+            .handoff
+            .with_state(|state, waiting| state.keep(connection, generation, now, waiting))
+        {
+            self.hand_over(connection);
+        }
+    }
+
+    /// Like [`put_back`](Self::put_back), with waiters or for a connection that the pool does not
+    /// keep.
+    #[inline(never)]
+    fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {
+        let (generation, now) = (connection.generation(), self.now());
         let kept = self.step(|state, waiters, wrap| {
             state.give_back(connection, generation, now, waiters, &wrap)
         });

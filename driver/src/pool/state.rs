@@ -205,6 +205,28 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
     }
 
+    /// Like [`give_back`](Self::give_back), if the connection only becomes idle. Otherwise returns
+    /// the connection.
+    #[inline]
+    pub(crate) fn keep(
+        &mut self,
+        connection: C,
+        generation: Generation<S>,
+        now: Option<Instant>,
+        waiting: usize,
+    ) -> Option<C> {
+        if waiting != 0 || self.phase == Phase::Closed || self.is_stale(generation) {
+            return Some(connection);
+        }
+        self.push_idle(connection, generation, now);
+        None
+    }
+
+    #[inline]
+    fn push_idle(&mut self, connection: C, generation: Generation<S>, since: Option<Instant>) {
+        self.idle.push_back(Idle { connection, generation, tick: self.tick, since });
+    }
+
     /// The offer for a newcomer; `None` if it has to queue behind the waiters.
     pub(crate) fn request<T>(
         &mut self,
@@ -338,7 +360,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Ok(());
         }
-        self.idle.push_back(Idle { connection, generation, tick: self.tick, since: now });
+        self.push_idle(connection, generation, now);
         Ok(())
     }
 

@@ -231,6 +231,12 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
+            let kept = pool
+                .handoff
+                .with_state(|state, waiting| state.keep(self.id, self.generation, None, waiting));
+            if kept.is_none() {
+                return;
+            }
             let kept = pool.step(|state, waiters, wrap| {
                 state.give_back(self.id, self.generation, None, waiters, &wrap)
             });
