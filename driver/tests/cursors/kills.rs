@@ -38,6 +38,15 @@ fn failed_checkouts(options: &mut ClientOptions) -> Arc<AtomicU32> {
     failed
 }
 
+/// A client with one connection, for which nobody waits long, and its failed checkouts.
+fn impatient(server: &Standalone) -> (ClientOptions, Arc<AtomicU32>) {
+    let mut options = options(server);
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let failed = failed_checkouts(&mut options);
+    (options, failed)
+}
+
 /// Waits until so many commands that end cursors have had no connection.
 fn wait_for_failures(failed: &AtomicU32, number: u32) {
     eventually("a command that ends a cursor was tried", || {
@@ -135,10 +144,7 @@ async fn many_dropped_cursors_are_killed_together() {
 #[test]
 fn cursor_is_killed_once_the_only_connection_is_free() {
     let server = Standalone::start().unwrap();
-    let mut options = options(&server);
-    options.max_pool_size = Some(1);
-    options.wait_queue_timeout = Some(Duration::from_millis(100));
-    let failed = failed_checkouts(&mut options);
+    let (options, failed) = impatient(&server);
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
@@ -153,10 +159,7 @@ fn cursor_is_killed_once_the_only_connection_is_free() {
 #[test]
 fn shutdown_kills_dropped_cursors() {
     let server = Standalone::start().unwrap();
-    let mut options = options(&server);
-    options.max_pool_size = Some(1);
-    options.wait_queue_timeout = Some(Duration::from_millis(100));
-    let failed = failed_checkouts(&mut options);
+    let (options, failed) = impatient(&server);
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
@@ -262,10 +265,7 @@ async fn until(mut there: impl FnMut() -> bool) {
 #[tokio::test]
 async fn dropped_shutdown_leaves_the_kills_to_the_client() {
     let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
-    let mut options = options(&server);
-    options.max_pool_size = Some(1);
-    options.wait_queue_timeout = Some(Duration::from_millis(100));
-    let failed = failed_checkouts(&mut options);
+    let (options, failed) = impatient(&server);
     let client = Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();

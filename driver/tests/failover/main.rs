@@ -181,12 +181,13 @@ mod cases {
         );
     }
 
-    pub(super) fn ten_stepdowns_under_load_need_no_new_connections<F: Api>() {
+    /// Sixteen threads write while `elect` makes another member the primary, ten times.
+    fn elections_under_load<F: Api>(
+        set: &ReplicaSet,
+        options: ClientOptions,
+        elect: impl Fn(&ReplicaSet),
+    ) {
         const THREADS: usize = 16;
-        const POOL: u32 = 8;
-        let set = ReplicaSet::start(3).unwrap();
-        let (mut options, app) = options(&set.uri());
-        options.max_pool_size = Some(POOL);
         let client = Store::<F>::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
@@ -198,15 +199,25 @@ mod cases {
             for _ in 0..10 {
                 load.advance(3);
                 set.wait_for_secondaries().unwrap();
-                // No operation waits for a timeout: another member is elected at once, and this one
-                // can be elected again at once.
-                let old = set.step_down().unwrap();
-                set.step_up((old + 1) % 3).unwrap();
-                set.admin(old, doc! { "replSetFreeze": 0 }).unwrap();
+                elect(set);
             }
             load.advance(3);
         });
         assert_eq!(client.count().unwrap(), load.total());
+    }
+
+    pub(super) fn ten_stepdowns_under_load_need_no_new_connections<F: Api>() {
+        const POOL: u32 = 8;
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, app) = options(&set.uri());
+        options.max_pool_size = Some(POOL);
+        elections_under_load::<F>(&set, options, |set| {
+            // No operation waits for a timeout: another member is elected at once, and this one
+            // can be elected again at once.
+            let old = set.step_down().unwrap();
+            set.step_up((old + 1) % 3).unwrap();
+            set.admin(old, doc! { "replSetFreeze": 0 }).unwrap();
+        });
         for i in 0..3 {
             let made = connections_made(&set, i, &app);
             assert!(made >= 1, "member {i} has not logged the client");
@@ -216,27 +227,13 @@ mod cases {
 
     // A deposed primary refuses writes for a while before it reports its stepdown.
     pub(super) fn ten_elections_under_load_cause_no_error<F: Api>() {
-        const THREADS: usize = 16;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
         options.write_concern = Some(WriteConcern::majority());
-        let client = Store::<F>::open(options).unwrap();
-        let load = Load::new(THREADS);
-        thread::scope(|scope| {
-            let _stop = Stop(&load);
-            for thread in 0..THREADS {
-                let (client, load) = (client.clone(), &load);
-                scope.spawn(move || load.write(&client, thread));
-            }
-            for _ in 0..10 {
-                load.advance(3);
-                set.wait_for_secondaries().unwrap();
-                let old = set.wait_for_primary().unwrap();
-                set.step_up((old + 1) % 3).unwrap();
-            }
-            load.advance(3);
+        elections_under_load::<F>(&set, options, |set| {
+            let old = set.wait_for_primary().unwrap();
+            set.step_up((old + 1) % 3).unwrap();
         });
-        assert_eq!(client.count().unwrap(), load.total());
     }
 
     // The connections are closed while they are idle, so the driver is not notified.

@@ -240,9 +240,7 @@ fn dropped_unsent_commit_aborts_the_transaction() {
         });
         let items: Collection<Document, Async> = observed.database().collection("items");
         Async::end(items.insert_one(doc! { "_id": 0 })).unwrap();
-        let mut session = Async::start_session(&observed.client);
-        Async::end(session.start_transaction()).unwrap();
-        Async::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+        let mut session = transacting(&observed, 1);
         let primary = set.wait_for_primary().unwrap();
         let _point = set.fail_point(primary, held_once(&observed.name, "find", 2500)).unwrap();
         let waits = || observed.client.pool_metrics().iter().any(|pool| pool.waiting > 0);
@@ -275,9 +273,7 @@ fn commit_dropped_in_flight_is_carried_out() {
         });
         let items: Collection<Document, Async> = observed.database().collection("items");
         Async::end(items.insert_one(doc! { "_id": 0 })).unwrap();
-        let mut session = Async::start_session(&observed.client);
-        Async::end(session.start_transaction()).unwrap();
-        Async::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+        let mut session = transacting(&observed, 1);
         let primary = set.wait_for_primary().unwrap();
         let _point = set.fail_point(primary, held_once(&observed.name, command, 200)).unwrap();
         let sent = || !observed.sent(command).is_empty();

@@ -71,16 +71,22 @@ fn wait_queue_timeout_is_its_own_error_on_threads() {
     client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
 }
 
+/// A proxy in front of `server`, and a client of it with one connection.
+fn behind_a_proxy(server: &Standalone) -> (Proxy, ClientOptions, Events) {
+    let proxy = Proxy::start(&server.host()).unwrap();
+    let events = Events::default();
+    let mut options = options(server, &events);
+    options.hosts = vec![proxy.host().parse().unwrap()];
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    (proxy, options, events)
+}
+
 /// Connections cannot be established.
 #[tokio::test]
 async fn refused_connection_frees_its_slot() {
     let server = Standalone::start().unwrap();
-    let proxy = Proxy::start(&server.host()).unwrap();
-    let events = Events::default();
-    let mut options = options(&server, &events);
-    options.hosts = vec![proxy.host().parse().unwrap()];
-    options.max_pool_size = Some(1);
-    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    let (proxy, options, events) = behind_a_proxy(&server);
     let client = Client::with_options(options).unwrap();
     client.wait_for_refresh().await.unwrap();
     proxy.refuse();
@@ -103,12 +109,7 @@ async fn refused_connection_frees_its_slot() {
 #[test]
 fn refused_connection_frees_its_slot_on_threads() {
     let server = Standalone::start().unwrap();
-    let proxy = Proxy::start(&server.host()).unwrap();
-    let events = Events::default();
-    let mut options = options(&server, &events);
-    options.hosts = vec![proxy.host().parse().unwrap()];
-    options.max_pool_size = Some(1);
-    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    let (proxy, options, events) = behind_a_proxy(&server);
     let client = sync::Client::with_options(options).unwrap();
     client.wait_for_refresh().unwrap();
     proxy.refuse();
