@@ -1,21 +1,17 @@
 //! Small programs in the style of the official crate. With its crate name, each of them compiles
 //! and behaves in the same way there.
 
+mod clients;
+mod events;
 mod paths;
 mod traits;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use driver::action::Action;
 use driver::bson::{Bson, Document, doc};
 use driver::error::{self, Error, ErrorKind};
-use driver::event::EventHandler;
-use driver::event::cmap::{CmapEvent, CmapEventHandler, ConnectionCreatedEvent};
-use driver::event::command::{CommandEvent, CommandEventHandler, CommandStartedEvent};
-use driver::event::sdam::{SdamEvent, SdamEventHandler, TopologyOpeningEvent};
 use driver::options::{
     AuthMechanism, ClientOptions, CollectionOptions, ConnectionString, Credential, CursorType,
     FindOneOptions, FindOptions, HostInfo, ReadConcern, ReadPreference, SelectionCriteria,
@@ -23,8 +19,8 @@ use driver::options::{
     TransactionOptions, UpdateModifications, WriteConcern,
 };
 use driver::{
-    BoxFuture, Client, ClusterTime, Namespace, ServerInfo, ServerType, SessionCursor,
-    SessionCursorStream, TopologyType, sync,
+    Client, ClusterTime, Namespace, ServerType, SessionCursor, SessionCursorStream, TopologyType,
+    sync,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -233,176 +229,6 @@ fn server_errors_are_read_from_replies() {
     let write: error::WriteError =
         of_json(serde_json::json!({ "code": 11000, "errmsg": "dup", "errInfo": { "a": 1 } }));
     assert_eq!(write.details.unwrap().len(), 1);
-}
-
-// ---- events
-
-#[derive(Default)]
-struct Counting {
-    commands: Mutex<Vec<String>>,
-    connections: AtomicUsize,
-    topologies: AtomicUsize,
-}
-
-impl CommandEventHandler for Counting {
-    fn handle_command_started_event(&self, event: CommandStartedEvent) {
-        self.commands.lock().unwrap().push(event.command_name);
-    }
-}
-
-impl CmapEventHandler for Counting {
-    fn handle_connection_created_event(&self, _: ConnectionCreatedEvent) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl SdamEventHandler for Counting {
-    fn handle_topology_opening_event(&self, _: TopologyOpeningEvent) {
-        self.topologies.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn handlers_have_a_method_for_each_event() {
-    let counting = Arc::new(Counting::default());
-    let mut options = options();
-    options.command_event_handler = Some(EventHandler::<CommandEvent>::from(counting.clone()));
-    options.cmap_event_handler = Some(EventHandler::<CmapEvent>::from(counting.clone()));
-    options.sdam_event_handler = Some(EventHandler::<SdamEvent>::from(counting.clone()));
-    let client = sync::Client::with_options(options).unwrap();
-    client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
-    assert_eq!(*counting.commands.lock().unwrap(), ["ping"]);
-    assert_eq!(counting.connections.load(Ordering::Relaxed), 1);
-    assert_eq!(counting.topologies.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test]
-async fn events_come_through_a_channel_of_tokio() {
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
-    let mut options = options();
-    options.command_event_handler = Some(sender.into());
-    let client = Client::with_options(options).unwrap();
-    for _ in 0..4 {
-        client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
-    }
-    // All events arrive, although the channel has room for one.
-    for _ in 0..8 {
-        let event: CommandEvent = receiver.recv().await.unwrap();
-        assert!(json(&event)["commandName"] == "ping");
-    }
-}
-
-fn counting_futures(counted: &Arc<AtomicUsize>) -> EventHandler<CommandEvent> {
-    let counted = Arc::clone(counted);
-    EventHandler::async_callback(move |_| {
-        let counted = Arc::clone(&counted);
-        Box::pin(async move {
-            counted.fetch_add(1, Ordering::Relaxed);
-        })
-    })
-}
-
-#[test]
-fn async_callbacks_run_without_a_runtime_of_the_program() {
-    let counted = Arc::new(AtomicUsize::new(0));
-    let mut options = options();
-    options.command_event_handler = Some(counting_futures(&counted));
-    let client = sync::Client::with_options(options).unwrap();
-    client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
-    while counted.load(Ordering::Relaxed) < 2 {
-        std::thread::yield_now();
-    }
-}
-
-#[tokio::test]
-async fn async_callbacks_run_on_the_runtime_of_the_program() {
-    let counted = Arc::new(AtomicUsize::new(0));
-    let mut options = options();
-    options.command_event_handler = Some(counting_futures(&counted));
-    let client = Client::with_options(options).unwrap();
-    client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
-    while counted.load(Ordering::Relaxed) < 2 {
-        tokio::task::yield_now().await;
-    }
-}
-
-// ---- clients
-
-#[tokio::test]
-async fn client_is_shut_down_and_fails_then() {
-    let client = Client::with_options(options()).unwrap();
-    client.clone().shutdown().immediate(true).await;
-    let error = client.list_database_names_or_ping().await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
-}
-
-#[test]
-fn blocking_client_is_shut_down_and_fails_then() {
-    let client = sync::Client::with_options(options()).unwrap();
-    client.clone().shutdown().immediate(false).run();
-    let error = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
-}
-
-trait Ping {
-    fn list_database_names_or_ping(&self) -> BoxFuture<'_, driver::error::Result<Document>>;
-}
-
-impl Ping for Client {
-    fn list_database_names_or_ping(&self) -> BoxFuture<'_, driver::error::Result<Document>> {
-        Box::pin(async { self.database("admin").run_command(doc! { "ping": 1 }).await })
-    }
-}
-
-fn warmable() -> ClientOptions {
-    let mut options = options();
-    options.min_pool_size = Some(5);
-    options
-}
-
-#[tokio::test]
-async fn pools_are_filled_before_they_are_needed() {
-    let client = Client::with_options(warmable()).unwrap();
-    client.warm_connection_pool().await;
-    let [pool] = &client.pool_metrics()[..] else { panic!("one server, one pool") };
-    assert!(pool.idle + pool.in_use >= 5, "{pool:?}");
-    assert_eq!((pool.waiting, pool.generation), (0, 0));
-}
-
-#[test]
-fn pools_of_a_blocking_client_are_filled() {
-    let client = sync::Client::with_options(warmable()).unwrap();
-    client.warm_connection_pool().run();
-    let [pool] = &client.pool_metrics()[..] else { panic!("one server, one pool") };
-    assert!(pool.idle + pool.in_use >= 5, "{pool:?}");
-    // Does nothing for a client without `minPoolSize`.
-    let client = sync::Client::with_options(options()).unwrap();
-    client.warm_connection_pool().run();
-    assert!(client.pool_metrics().iter().all(|pool| pool.idle == 0));
-}
-
-#[test]
-fn request_counts_as_a_connection_in_use() {
-    let client = sync::Client::with_options(options()).unwrap();
-    let request = client.start_request();
-    client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
-    assert_eq!(client.pool_metrics()[0].in_use, 1);
-    drop(request);
-    assert_eq!((client.pool_metrics()[0].in_use, client.pool_metrics()[0].idle), (0, 1));
-}
-
-#[tokio::test]
-async fn predicates_see_the_server() {
-    let client = Client::with_options(options()).unwrap();
-    let standalone = SelectionCriteria::Predicate(Arc::new(|server: &ServerInfo<'_>| {
-        server.server_type() == ServerType::Standalone
-    }));
-    let admin = client.database("admin");
-    admin.run_command(doc! { "ping": 1 }).selection_criteria(standalone).await.unwrap();
-    assert!(client.topology().has_writable_server());
-    assert!(client.topology().has_readable_server(None));
-    let none = SelectionCriteria::Predicate(Arc::new(|_: &ServerInfo<'_>| false));
-    assert!(!client.topology().has_readable_server(Some(none)));
 }
 
 // ---- operations
