@@ -138,6 +138,11 @@ impl Socket {
             Socket::BlockingUnix(socket) => Poll::Ready((&*socket).write(bytes)),
         }
     }
+
+    /// Writes what the buffer of the socket takes without a wait.
+    fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.raw().send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    }
 }
 
 /// Whether a signal or the limit of a blocking call ended it.
@@ -263,6 +268,14 @@ impl AsyncWrite for Plain {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // A blocking socket nearly always has room. The write then needs no limit, and the clock is
+        // not read for it.
+        if self.shared.socket.is_blocking() {
+            match self.shared.socket.write_now(bytes) {
+                Err(error) if is_early_end(&error) => {}
+                written => return Poll::Ready(written),
+            }
+        }
         self.poll(|socket| socket.poll_write(cx, bytes))
     }
 
@@ -446,6 +459,18 @@ mod tests {
         assert_eq!(limit_after(&mut stream, hour - Duration::from_secs(1)), first);
         assert!(limit_after(&mut stream, hour / 2) < first);
         assert!(limit_after(&mut stream, 4 * hour) > first);
+    }
+
+    #[test]
+    fn blocking_write_is_limited_only_without_room() {
+        let (mut stream, _peer) = limited_pair();
+        let limit = |stream: &Stream| stream.shared.socket.raw().write_timeout().unwrap();
+        block_on(stream.write_all(b"0")).unwrap();
+        assert_eq!(limit(&stream), None);
+        let bytes = vec![0; 16 * 1024 * 1024];
+        let error = block_on(stream.write_all(&bytes)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(limit(&stream).is_some());
     }
 
     #[test]
