@@ -130,6 +130,8 @@ impl Pool {
 
     /// The fast path of a checkout: takes an idle connection that needs no further steps. Otherwise
     /// use [`check_out_in_line`](Self::check_out_in_line).
+    ///
+    /// It needs no future. Callers box the future of the slow path, which costs an allocation.
     #[inline]
     pub(crate) fn check_out_now(&self) -> Option<PooledConnection> {
         if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
