@@ -309,7 +309,8 @@ async fn error_names_its_operation_once() {
 async fn writes_are_acknowledged_unless_w_is_0() {
     let coll: Collection<Document> = fresh().await.collection("acknowledged");
     coll.insert_one(doc! { "_id": 1 }).await.unwrap();
-    coll.insert_one(doc! { "_id": 1 }).await.unwrap_err();
+    let error = coll.insert_one(doc! { "_id": 1 }).await.unwrap_err();
+    assert!(error.is_duplicate_key(), "{error}");
     let quiet = WriteConcern::nodes(0);
     coll.insert_one(doc! { "_id": 1 }).write_concern(quiet.clone()).await.unwrap();
     coll.insert_one(doc! { "_id": 2 }).write_concern(quiet.clone()).await.unwrap();
@@ -392,11 +393,14 @@ async fn error_names_the_bad_document_and_the_client_stays_usable() {
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
         assert!(error.to_string().contains("$set"), "{error}");
     }
-    coll.update_one(doc! {}, Vec::new()).await.unwrap_err();
-    coll.replace_one(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap_err();
+    let error = coll.update_one(doc! {}, Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("stages"), "{error}");
+    let error = coll.replace_one(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap_err();
+    assert!(error.to_string().contains("$set"), "{error}");
     let none = coll.insert_many(Vec::<Document>::new()).await.unwrap_err();
     assert!(none.to_string().contains("no documents"), "{none}");
-    coll.clone_with_type::<i32>().insert_one(5).await.unwrap_err();
+    let error = coll.clone_with_type::<i32>().insert_one(5).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error:?}");
 
     coll.insert_one(doc! { "fine": true }).await.unwrap();
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 1);

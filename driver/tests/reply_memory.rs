@@ -9,7 +9,7 @@ use std::time::Duration;
 use driver::bson::{Document, doc};
 use driver::options::{ClientOptions, ConnectionString};
 use driver::{Client, sync};
-use testbed::{Direction, Fault, Proxy, Standalone};
+use testbed::{Direction, Fault, Proxy, Standalone, eventually};
 
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
@@ -65,8 +65,10 @@ fn claim(proxy: &Proxy, operate: impl Fn() -> driver::Result<Option<Document>>) 
     for mask in [0x02, 0x40] {
         assert!((0..100).any(|_| operate().is_ok()), "the client does not find its server again");
         MOST.store(0, Relaxed);
+        let before = proxy.forwarded(Direction::ToClient);
         proxy.set(Direction::ToClient, Fault::Garble { offset: 3, mask });
         operate().unwrap_err();
+        eventually("the reply is garbled", || proxy.forwarded(Direction::ToClient) > before);
         let most = MOST.load(Relaxed);
         assert!(most < LIMIT, "{most} bytes were asked for at once");
         proxy.clear();

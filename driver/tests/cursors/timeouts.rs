@@ -89,6 +89,7 @@ async fn step_keeps_its_deadline_when_it_takes_over_a_batch() {
     let mut cursor = tail(&capped(&client).await, AWAIT).await;
     let begun = tokio::time::timeout(Duration::from_millis(100), cursor.advance()).await;
     assert!(begun.is_err(), "the step was dropped while it waited");
+    assert_eq!(awaited.lock().unwrap().len(), 1);
     let error = in_time(cursor.advance()).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     let awaited = awaited.lock().unwrap();
