@@ -85,9 +85,9 @@
 //! unless `connectTimeoutMS` is 0. A write whose future was dropped may or may not be applied, as
 //! after a lost connection.
 //!
-//! Each operation has one deadline: its own `timeout`, or else the timeout of its collection, its
-//! database or the client (`timeoutMS`), in this order. The deadline covers server selection,
-//! checkout, sending and receiving. Without a timeout, each stage has its own limit:
+//! With a timeout, one deadline bounds the whole operation: server selection, checkout, sending,
+//! receiving and retries. The timeout is that of the operation (`timeout`), or else of its
+//! collection, its database or the client (`timeoutMS`). Without one, each stage has its own limit:
 //! `serverSelectionTimeoutMS` (30 s), `connectTimeoutMS` (10 s), `waitQueueTimeoutMS` (no limit by
 //! default) for the wait for a connection, and `socketTimeoutMS` (no limit by default).
 //!
@@ -105,7 +105,7 @@
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! Names, builders and options are the same. With this line, the `use` lines stay the same:
+//! Most names, builders and options are the same. With this line, the `use` lines stay the same:
 //!
 //! ```toml
 //! mongodb = { package = "driver", path = "...", features = ["dns", "tls"] }

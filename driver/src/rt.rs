@@ -98,8 +98,10 @@ impl Runtime {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Checks that the runtime has not ended.
+    ///
     /// # Errors
-    /// `RuntimeEnded` if the runtime has ended.
+    /// `RuntimeEnded` if it has.
     pub(crate) fn check(&self) -> Result<()> {
         if self.has_ended() { Err(Error::new(ErrorKind::RuntimeEnded)) } else { Ok(()) }
     }
@@ -155,11 +157,6 @@ impl Runtime {
         self.background.spawn_blocking(work).await.ok()
     }
 
-    /// Runs blocking `work` in the background without waiting for it.
-    pub(crate) fn detach_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        drop(self.background.spawn_blocking(work));
-    }
-
     /// Polls `inner` inside the background runtime, which opening a socket requires.
     pub(crate) async fn within<F: Future>(&self, inner: F) -> F::Output {
         let mut inner = pin!(inner);
@@ -173,11 +170,7 @@ impl Runtime {
     /// Runs `work`, which uses the client's connections, without waiting for it: in the background,
     /// or for a blocking client on a thread that may block.
     pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if self.blocking {
-            drop(self.background.spawn_blocking(move || block_on(work)));
-        } else {
-            drop(self.background.spawn(work));
-        }
+        drop(self.task(work));
     }
 
     /// Waits for `inner`, at most until `deadline`. A ready future succeeds even after the
@@ -197,7 +190,7 @@ impl Runtime {
         timer: &mut Option<Timer>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if look_up_at(instant) {
+        if poll_again_at(instant) {
             return if instant <= Instant::now() { Poll::Ready(()) } else { Poll::Pending };
         }
         let clock = self.clock();
@@ -342,12 +335,13 @@ impl<F: Future> Future for Timeout<'_, F> {
 
 thread_local! {
     /// On a thread inside `block_on`: the earliest instant at which a pending timeout needs a poll.
-    static LOOK_UP: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+    /// The outer `None` is outside of `block_on`, the inner one is no timeout.
+    static NEXT_POLL: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
 }
 
 /// Asks this thread's `block_on` to poll again at `instant` at the latest. `false` outside of one.
-fn look_up_at(instant: Instant) -> bool {
-    LOOK_UP.with(|cell| match cell.get() {
+fn poll_again_at(instant: Instant) -> bool {
+    NEXT_POLL.with(|cell| match cell.get() {
         None => false,
         Some(earliest) => {
             cell.set(Some(Some(earliest.map_or(instant, |e| e.min(instant)))));
@@ -379,12 +373,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         .try_with(Waker::clone)
         .unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
     let mut cx = Context::from_waker(&waker);
-    let _restore = Restore(LOOK_UP.replace(Some(None)));
+    let _restore = Restore(NEXT_POLL.replace(Some(None)));
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        match LOOK_UP.replace(Some(None)).flatten() {
+        match NEXT_POLL.replace(Some(None)).flatten() {
             None => thread::park(),
             Some(instant) => {
                 thread::park_timeout(instant.saturating_duration_since(Instant::now()))
@@ -393,12 +387,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Restores `LOOK_UP`, so that `block_on` can nest and survives panics.
+/// Restores `NEXT_POLL`, so that `block_on` can nest and survives panics.
 struct Restore(Option<Option<Instant>>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        LOOK_UP.set(self.0);
+        NEXT_POLL.set(self.0);
     }
 }
 

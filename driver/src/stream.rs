@@ -320,11 +320,6 @@ impl Stream {
         self.shared.interrupted.load(Ordering::Acquire)
     }
 
-    /// Whether a read blocks the calling thread.
-    pub(crate) fn is_blocking(&self) -> bool {
-        self.shared.socket.is_blocking()
-    }
-
     /// Whether an idle connection is still usable: the peer has neither closed it nor sent
     /// unexpected bytes.
     pub(crate) fn is_quiet(&self) -> bool {

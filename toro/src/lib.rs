@@ -58,9 +58,9 @@
 //! # Fairness
 //!
 //! Waiters are served in order of arrival. A release hands the permit or lock to the oldest waiter,
-//! and newcomers cannot overtake. So after a contended release the lock is idle until the waiter's
-//! task runs. [`Lock::barging`] and [`Semaphore::barging`] let a bounded number of newcomers go
-//! first.
+//! and newcomers cannot overtake. So after a contended release the lock is held, but not used,
+//! until the waiter's task runs. [`Lock::barging`] and [`Semaphore::barging`] let a bounded number
+//! of newcomers go first.
 //!
 //! # Cancel safety
 //!
@@ -91,9 +91,9 @@
 //! # Panics
 //!
 //! Guards release during a panic, and nothing is ever poisoned. A waker that panics does not stop
-//! the wakers after it. All are woken, then the first panic resumes in the caller. A panic that
-//! would lose a value that the caller has just received is swallowed instead. Both rules also hold
-//! for a waker that panics when it is dropped.
+//! the wakers after it. All are woken, then the first panic resumes in the caller. If that panic
+//! would lose a value that the caller has just received, it is swallowed. Both rules also hold for
+//! a waker that panics when it is dropped.
 //!
 //! Outside of the module `testing`, this crate panics in two more cases: a [`Wait`] is polled after
 //! it has returned, or a wait with a `timeout` or `deadline` (feature `time`) must wait outside a

@@ -14,7 +14,7 @@ pub trait Semaphore: Send + Sync + 'static {
     /// Waits for one permit. The returned value holds the permit, possibly inside a `Result`, until
     /// it is dropped.
     fn acquire(&self) -> impl Future<Output: Send> + Send;
-    /// Tries to take a permit at once. Releases it again.
+    /// Whether a permit is free. Takes one and releases it.
     fn is_free(&self) -> bool;
 }
 

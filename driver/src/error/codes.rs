@@ -1,5 +1,5 @@
 //! The error codes of servers, under the servers' names, and their meaning for the driver. Outside
-//! of tests, no other file contains the numbers.
+//! of tests, no other code contains the numbers.
 
 use self::StateChange::{NotWritablePrimary, Recovering, ShuttingDown};
 

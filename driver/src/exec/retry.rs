@@ -11,9 +11,11 @@
 //! | any, even `Never` | overload errors with the label `RetryableError` |
 //!
 //! Overload errors need `retryReads`, `retryWrites` or both too, according to the [`Effect`] of the
-//! operation; commits and aborts need neither. Unacknowledged writes are never retried. There is
-//! one retry, or with `timeoutMS` any number until it expires. Once one attempt met an overloaded
-//! server, there are at most `maxAdaptiveRetries` retries in all.
+//! operation; commits and aborts need neither. Unacknowledged writes are never retried.
+//!
+//! Without `timeoutMS` there is one retry, with it any number until it expires. Once one attempt
+//! met an overloaded server, the limit is `maxAdaptiveRetries` retries instead, and a deadline
+//! still holds.
 
 use std::time::{Duration, Instant};
 

@@ -155,8 +155,8 @@ impl<'c, 's> Participant<'c, 's> {
         matches!(self.role, Role::Inside { .. })
     }
 
-    /// The target and the concerns of the operation. In a transaction they replace those of
-    /// `context`.
+    /// The target and the concerns of the operation. In a transaction, the transaction's replace
+    /// those of the handle.
     #[inline]
     pub(super) fn govern<'t>(&'t self, context: RequestContext<'t>) -> RequestContext<'t> {
         match (&self.session, self.role) {

@@ -43,7 +43,7 @@ options! {
         /// [`CursorType::TailableAwait`] cursor.
         max_await_time: Duration,
         /// The maximum number of documents or keys to examine. MongoDB 4.2 removed it, so all
-        /// supported servers refuse it.
+        /// supported servers refuse it. It exists because the official crate has it.
         max_scan: u64 = "maxScan",
         /// The time limit of this command on the server.
         max_time: Duration,

@@ -195,10 +195,6 @@ impl Connection {
         self.stream.is_quiet()
     }
 
-    pub(super) fn is_blocking(&self) -> bool {
-        self.stream.is_blocking()
-    }
-
     /// Begins a new request in the connection's buffer. Discards the last reply.
     pub(crate) fn begin(&mut self) -> MessageWriter<'_> {
         self.discard_reply();

@@ -19,19 +19,18 @@ use super::pins::Turn;
 use super::shared::Shared;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::rt::block_on;
 use crate::wire::kill_cursors;
 
-/// The time limit of a drain: a base, and an addition per byte of the request, one second per
-/// megabyte. Sent bytes may still be in transit.
+/// The time limit of a drain: one second, plus one for each megabyte of the message, because its
+/// bytes may still be in transit.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 /// The maximum size of a drained reply.
 const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 
-/// The time limit of a drain after a request of this size.
-fn limit(request: usize) -> Duration {
-    DRAIN_TIME + DRAIN_TIME_PER_BYTE * u32::try_from(request).unwrap_or(u32::MAX)
+/// The time limit of a drain after a message of this size.
+fn limit(message: usize) -> Duration {
+    DRAIN_TIME + DRAIN_TIME_PER_BYTE * u32::try_from(message).unwrap_or(u32::MAX)
 }
 
 impl PooledConnection {
@@ -39,16 +38,10 @@ impl PooledConnection {
     /// `turn` to the drain, or else to the pool. Until then it counts as in use.
     pub(super) fn drain_in_background(self, turn: Option<Turn>) {
         let pool = self.pool();
-        let blocking = self.is_blocking();
         // If the runtime shuts down and drops it, the connection is closed.
         let mut draining = Draining { connection: Some(self), turn };
         let runtime = pool.runtime().clone();
-        let work = async move { draining.run(&pool).await };
-        if blocking {
-            runtime.detach_blocking(move || block_on(work));
-        } else {
-            runtime.spawn(work);
-        }
+        runtime.detach(async move { draining.run(&pool).await });
     }
 }
 

@@ -1,9 +1,10 @@
 //! Checks a streaming server on a second connection, to measure round-trip times and to answer
 //! requests for a new check (specification "Server Monitoring", section "Measuring RTT").
 //!
-//! The stream reports changes, but no round-trip times, and its next reply does not answer a
-//! request. A measurement alone never changes the server description. A requested check that fails
-//! ends the watch, and the first check of the next watch answers the request.
+//! The stream reports changes, but no round-trip times. Its next reply may have been sent before a
+//! request, so it does not answer one. A measurement alone never changes the server description. A
+//! requested check that fails ends the watch, and the first check of the next watch answers the
+//! request.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,7 @@ use crate::pool::Connection;
 const FIRST_MEASUREMENT: Duration = Duration::from_millis(100);
 
 impl Monitor {
-    /// Measures soon and then in each interval, and answers, until a wanted check fails.
-    ///
+    /// Measures at each interval and performs requested checks, until a requested check fails.
     pub(super) async fn probe(&self) {
         let checks = self.server.checks();
         let mut connection = None;
