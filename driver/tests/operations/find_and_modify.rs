@@ -5,9 +5,10 @@ use std::time::Duration;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::error::{ErrorKind, WriteFailure};
+use driver::ops::Operation;
 use driver::options::{Collation, CollationStrength, Hint, ReturnDocument, WriteConcern};
 use serde::{Deserialize, Serialize};
-use testbed::{eventually, shared_replica_set, shared_standalone};
+use testbed::{Version, eventually, shared_replica_set, shared_standalone};
 
 use crate::api::{Api, on_both_apis};
 use crate::observed::{Observed, invalid};
@@ -78,6 +79,9 @@ fn find_and_modify_sends_its_options<F: Api>() {
     let collation = || {
         Collation::builder().locale("en".to_owned()).strength(CollationStrength::Primary).build()
     };
+    // Older servers refuse the option.
+    let has_let = shared_standalone().unwrap().version() >= Version::new(5, 0, 0);
+    let let_vars = has_let.then(|| doc! { "v": 1 });
     let update = coll
         .find_one_and_update(doc! {}, doc! { "$set": { "a.$[x]": 1 } })
         .array_filters([doc! { "x": 0 }])
@@ -90,21 +94,22 @@ fn find_and_modify_sends_its_options<F: Api>() {
         .write_concern(WriteConcern::nodes(1))
         .collation(collation())
         .hint(Hint::Name("_id_".into()))
-        .let_vars(doc! { "v": 1 })
+        .optional(let_vars.clone(), |update, vars| update.let_vars(vars))
         .comment("why");
     assert_eq!(F::end(update).unwrap(), None);
     let mut sent = observed.sent("findAndModify").remove(0);
     for of_every_command in ["$db", "lsid", "txnNumber"] {
         sent.remove(of_every_command);
     }
-    let expected = doc! {
+    let mut expected = doc! {
         "findAndModify": "c", "query": {}, "update": { "$set": { "a.$[x]": 1 } },
         "arrayFilters": [{ "x": 0 }], "bypassDocumentValidation": true, "fields": { "a": 1 },
         "new": true,
         "sort": { "_id": 1 }, "upsert": false, "collation": { "locale": "en", "strength": 1 },
-        "hint": "_id_", "let": { "v": 1 }, "comment": "why", "writeConcern": { "w": 1 },
+        "hint": "_id_", "comment": "why", "writeConcern": { "w": 1 },
         "maxTimeMS": 9_000_i64,
     };
+    expected.extend(let_vars.map(|vars| ("let".to_owned(), vars.into())));
     assert_eq!(sorted(sent), sorted(expected));
     F::end(coll.find_one_and_replace(doc! { "x": 1 }, doc! { "a": 1 }).comment(1)).unwrap();
     let sent = observed.sent("findAndModify").remove(1);
