@@ -62,10 +62,11 @@
 //! ## The main thread, and `process::exit`
 //!
 //! When `main` returns or [`std::process::exit`] is called, the process ends, and all threads with
-//! it. On Linux, the thread that ends the process, also the main thread, runs its callbacks. On
-//! other systems it may not. All other threads just stop: *their callbacks do not run*. Nothing
-//! runs on [`std::process::abort`], on a crash, on `_exit`, or when a signal kills the process. So
-//! do not rely on the death of a thread for work that must happen at the end of a process.
+//! it. On Linux, the thread that ends the process runs its callbacks, even if it is the main
+//! thread. On other systems it may not. All other threads just stop: *their callbacks do not run*.
+//! Nothing runs on [`std::process::abort`], on a crash, on `_exit`, or when a signal kills the
+//! process. So do not rely on the death of a thread for work that must happen at the end of a
+//! process.
 //!
 //! ## Tasks do not die with threads
 //!

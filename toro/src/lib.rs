@@ -118,10 +118,9 @@
 //! | `.wait()` | `blocking_lock`, `blocking_recv` | `lock_blocking`, `recv_blocking` | | |
 //! | `.timeout(d)` | `time::timeout(d, ..)` | | `wait_for` | `deadline=timedelta` |
 //!
-//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`, unless the
-//! semaphore is [barging](Semaphore::barging). A `put` that expires returns its item. A queue has
-//! any number of getters and is shared by reference, without two ends. So it is closed with
-//! [`close`](Queue::close), not by dropping an end.
+//! Differences from tokio: a `put` that expires returns its item. A queue has any number of getters
+//! and is shared by reference, without two ends. So it is closed with [`close`](Queue::close), not
+//! by dropping an end.
 //!
 //! # Features
 //!

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Two tasks that take turns, each waiting for the other; per turn.
+/// Two tasks that take turns, each waiting for the other. The time is per turn.
 pub fn turns(runtime: &Arc<Runtime>) -> Vec<Contender> {
     vec![
         take_turns::<Toro>(runtime),
@@ -18,7 +18,7 @@ pub fn turns(runtime: &Arc<Runtime>) -> Vec<Contender> {
     ]
 }
 
-/// Notifies all `waiters` one by one; per notification. At most [`CROWD`].
+/// Notifies all `waiters` one by one, at most [`CROWD`]. The time is per notification.
 pub fn one_by_one(waiters: usize) -> Vec<Contender> {
     vec![
         notify_each::<Toro>(waiters),

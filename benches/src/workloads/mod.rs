@@ -1,4 +1,4 @@
-//! The measured workloads, each with its contenders, that of this workspace first.
+//! The measured workloads, each with its contenders, beginning with this workspace's.
 //!
 //! | module | workload |
 //! |---|---|

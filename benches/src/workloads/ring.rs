@@ -1,4 +1,4 @@
-//! Tasks that pass a turn: the cost of a fair hand-over without a lock and without a line.
+//! Tasks that pass a turn: the cost of a fair hand-off without a lock and a wait queue.
 
 use std::future::poll_fn;
 use std::sync::OnceLock;

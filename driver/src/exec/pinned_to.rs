@@ -29,7 +29,7 @@ impl PinnedTo {
         PinnedTo { server: Arc::clone(server), connection }
     }
 
-    /// To `server` alone.
+    /// Pins to `server` alone.
     #[cfg(test)]
     pub(super) fn member(server: &Arc<Server>) -> Self {
         PinnedTo { server: Arc::clone(server), connection: None }

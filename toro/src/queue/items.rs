@@ -1,4 +1,5 @@
-//! Iteration until the queue is closed: [`Items`] is a stream, [`Iter`] blocks the thread.
+//! Iteration until the queue is closed and empty. [`Items`] is a stream, and [`Iter`] blocks the
+//! thread.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +17,7 @@ pin_project! {
     /// The items of a queue, as a stream. It ends when the queue is closed and empty. See
     /// [`Queue::stream`](crate::Queue::stream).
     ///
-    /// Between items the stream has no place in line. While it waits for one, it can be dropped
+    /// Between items the stream has no place in line. While it waits for an item, it can be dropped
     /// like any other wait, without losing anything.
     #[must_use = "a stream does nothing unless it is polled"]
     pub struct Items<H>

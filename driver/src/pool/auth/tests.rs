@@ -189,8 +189,8 @@ fn failed_authentication_does_not_reveal_the_password() {
     });
 }
 
-/// Negotiation selects the stronger of two mechanisms. The client expects that, so the first message
-/// to a user without it is wasted.
+/// Negotiation selects the stronger of two mechanisms. The client expects that, so the first
+/// message to a user without it is wasted.
 #[test]
 fn negotiation_selects_sha256_and_saves_a_round_trip() {
     on_both_apis(|runtime| {

@@ -49,7 +49,8 @@ impl Drop for Probe {
     }
 }
 
-/// Writes over one connection, until a write succeeds or the connection breaks.
+/// Writes over one connection until a write succeeds, `stop` is set, or the connection breaks or is
+/// silent for a second.
 fn write_until_taken(host: &str, stop: &AtomicBool) -> Option<Instant> {
     let mut stream = TcpStream::connect(host).ok()?;
     stream.set_nodelay(true).ok()?;
