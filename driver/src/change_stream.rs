@@ -5,8 +5,12 @@
 
 pub mod event;
 mod fragments;
+mod position;
 mod raw;
+mod reopen;
+mod resumable;
 pub mod session;
+mod watched;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,8 +24,10 @@ pub use self::event::{
     ChangeNamespace, ChangeNamespaceType, ChangeStreamEvent, OperationType, ResumeToken,
     TruncatedArray, UpdateDescription,
 };
-pub(crate) use self::raw::{RawChangeStream, StartAt, Watched};
+pub(crate) use self::position::StartAt;
+pub(crate) use self::raw::RawChangeStream;
 pub use self::session::SessionChangeStream;
+pub(crate) use self::watched::Watched;
 use crate::error::Result;
 use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;

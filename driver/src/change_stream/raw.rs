@@ -10,139 +10,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bson::raw::cstr;
-use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::event::ResumeToken;
 use super::fragments::Fragments;
-use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
+use super::position::Position;
+use super::reopen::Reopen;
+use super::resumable::{is_final, is_of_server, is_resumable};
+use super::watched::Watched;
+use crate::cursor::{Fetch, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, RESUMABLE_CHANGE_STREAM_ERROR, Result, codes};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::telemetry::{OperationSpan, Parent, Spanned};
-use crate::exec::{
-    self, Core, CursorTimeout, Meta, Operation, Reply, RequestContext, SessionRef, SessionState,
-    Setting, Target, Timeout,
-};
-use crate::ops::operation_name::OperationName;
-use crate::ops::{ChangeStreamOptions, watch};
-use crate::options::{ReadConcern, SelectionCriteria};
-use crate::pool::ConnectionDescription;
-use crate::wire::DocWriter;
-use crate::wire_version;
-
-/// The target and the options of a change stream.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) db: String,
-    pub(crate) collection: Option<String>,
-    pub(crate) cluster: bool,
-    pub(crate) pipeline: Vec<Document>,
-    pub(crate) read_concern: Option<ReadConcern>,
-    pub(crate) selection_criteria: SelectionCriteria,
-    pub(crate) options: ChangeStreamOptions,
-    pub(crate) timeout: Timeout,
-}
-
-impl Watched {
-    fn get_more_options(&self) -> GetMoreOptions {
-        GetMoreOptions {
-            awaits: true,
-            prefetch: false,
-            exhaust: false,
-            operation: watch::META.method,
-            batch_size: self.options.batch_size,
-            left: None,
-            max_await_time: self.options.max_await_time,
-            comment: self.options.comment.clone(),
-            timeout: CursorTimeout::of_each_step(self.timeout),
-        }
-    }
-
-    /// Whether the server splits large events.
-    fn splits(&self) -> bool {
-        const SPLIT: &str = "$changeStreamSplitLargeEvent";
-        self.pipeline.iter().any(|stage| stage.contains_key(SPLIT))
-    }
-
-    fn operation_name(&self) -> OperationName<'_> {
-        OperationName {
-            operation: watch::META.method,
-            db: &self.db,
-            collection: self.collection.as_deref(),
-        }
-    }
-}
-
-/// The start of a change stream.
-pub(crate) enum StartAt<'a> {
-    /// At the next change.
-    Unset,
-    /// At the position in the caller's options.
-    Given(&'a ChangeStreamOptions),
-    Resume(&'a ResumeToken),
-    After(&'a ResumeToken),
-    Time(Timestamp),
-}
-
-impl<'a> StartAt<'a> {
-    pub(crate) fn of(options: &'a ChangeStreamOptions) -> Self {
-        StartAt::Given(options)
-    }
-
-    /// Writes the start into the stage. The server refuses more than one.
-    pub(crate) fn write(&self, stage: &mut DocWriter<'_>) -> Result<()> {
-        let (resume_after, start_after, at) = match self {
-            StartAt::Unset => (None, None, None),
-            StartAt::Given(options) => (
-                options.resume_after.as_ref(),
-                options.start_after.as_ref(),
-                options.start_at_operation_time,
-            ),
-            StartAt::Resume(token) => (Some(*token), None, None),
-            StartAt::After(token) => (None, Some(*token), None),
-            StartAt::Time(time) => (None, None, Some(*time)),
-        };
-        if let Some(token) = resume_after.filter(|token| token.is_some()) {
-            stage.value(cstr!("resumeAfter"), token)?;
-        }
-        if let Some(token) = start_after.filter(|token| token.is_some()) {
-            stage.value(cstr!("startAfter"), token)?;
-        }
-        if let Some(time) = at {
-            stage.timestamp(cstr!("startAtOperationTime"), time);
-        }
-        Ok(())
-    }
-}
-
-/// The position of a change stream (section "Resume Process").
-#[derive(Clone, Debug, Default)]
-struct Position {
-    token: Option<ResumeToken>,
-    /// The start time, for use without a token.
-    time: Option<Timestamp>,
-    /// Whether an event was returned.
-    given: bool,
-}
-
-impl Position {
-    /// The position in the caller's options.
-    fn of(options: &ChangeStreamOptions) -> Self {
-        let token = options.start_after.as_ref().or(options.resume_after.as_ref());
-        let token = token.filter(|token| token.is_some()).cloned();
-        Position { token, time: options.start_at_operation_time, given: false }
-    }
-
-    fn start<'a>(&'a self, options: &'a ChangeStreamOptions) -> StartAt<'a> {
-        let starts_after = options.start_after.as_ref().is_some_and(ResumeToken::is_some);
-        match (&self.token, self.time) {
-            (Some(token), _) if starts_after && !self.given => StartAt::After(token),
-            (Some(token), _) => StartAt::Resume(token),
-            (None, Some(time)) => StartAt::Time(time),
-            (None, None) => StartAt::Given(options),
-        }
-    }
-}
+use crate::exec::{self, Core, Reply, SessionRef, SessionState};
 
 /// A change stream, independent of API and event type.
 pub(crate) struct RawChangeStream {
@@ -505,37 +386,6 @@ impl RawChangeStream {
     }
 }
 
-/// The command that opens a new cursor.
-struct Reopen<'a> {
-    watched: &'a Watched,
-    position: &'a Position,
-    sent: &'a Sent,
-}
-
-impl Operation for Reopen<'_> {
-    fn meta(&self) -> &'static Meta {
-        watch::META
-    }
-
-    fn context(&self) -> RequestContext<'_> {
-        let target = Target::Readable(&self.watched.selection_criteria);
-        let read_concern = Setting::of(None, self.watched.read_concern.as_ref());
-        RequestContext { read_concern, ..RequestContext::bare(&self.watched.db, target) }
-    }
-
-    fn sending(&mut self, server: &ConnectionDescription) {
-        self.sent.now(server.max_wire_version);
-    }
-
-    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
-        use crate::ops::command::Options;
-        let Watched { collection, cluster, pipeline, options, .. } = self.watched;
-        let start = self.position.start(options);
-        watch::write(body, collection.as_deref(), *cluster, pipeline, Some(options), &start)?;
-        options.encode(body)
-    }
-}
-
 fn token_of(token: &RawDocument) -> ResumeToken {
     ResumeToken::renewed(None, RawBsonRef::Document(token))
 }
@@ -546,72 +396,4 @@ fn no_token() -> Error {
         "Cannot provide resume functionality when the resume token is missing: the pipeline of the \
          change stream must leave _id as it is",
     )
-}
-
-/// Whether the error came from a server and not from the connection.
-fn is_of_server(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Command(_) | ErrorKind::Write(_))
-}
-
-/// Whether another attempt cannot succeed, because the client or the request is the cause.
-fn is_final(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Shutdown | ErrorKind::RuntimeEnded | ErrorKind::InvalidResponse { .. }
-    )
-}
-
-/// Whether the stream resumes after `error` from a server of `wire_version` (section "Resumable
-/// Error").
-fn is_resumable(error: &Error, wire_version: i32) -> bool {
-    if !is_of_server(error) {
-        return !is_final(error);
-    }
-    match error.code() {
-        Some(codes::CURSOR_NOT_FOUND) => true,
-        Some(code) if wire_version < wire_version::V4_4 => codes::is_resumable(code),
-        _ => error.has_label(RESUMABLE_CHANGE_STREAM_ERROR),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bson::RawBson;
-
-    use super::*;
-    use crate::error::CommandError;
-
-    #[test]
-    fn resumable_errors_are_those_of_the_specification() {
-        let command =
-            |code| Error::new(ErrorKind::Command(CommandError { code, ..CommandError::default() }));
-        assert!(is_resumable(&command(43), 9) && is_resumable(&command(43), 8));
-        assert!(is_resumable(&command(91), 8) && !is_resumable(&command(91), 9));
-        assert!(!is_resumable(&command(280), 8));
-        let mut labelled = command(280);
-        labelled.add_label(RESUMABLE_CHANGE_STREAM_ERROR);
-        assert!(is_resumable(&labelled, 9) && !is_resumable(&labelled, 8));
-        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        assert!(is_resumable(&Error::io("test", broken), 9));
-        assert!(!is_resumable(&Error::new(ErrorKind::Shutdown), 9));
-    }
-
-    #[test]
-    fn stream_is_resumed_where_the_specification_says() {
-        let token = |text: &str| ResumeToken(RawBson::String(text.to_owned()));
-        let time = Timestamp { time: 7, increment: 1 };
-        let options = ChangeStreamOptions {
-            start_after: Some(token("a")),
-            start_at_operation_time: Some(time),
-            ..ChangeStreamOptions::default()
-        };
-        let mut position = Position::of(&options);
-        assert!(matches!(position.start(&options), StartAt::After(t) if *t == token("a")));
-        position.given = true;
-        assert!(matches!(position.start(&options), StartAt::Resume(t) if *t == token("a")));
-        position.token = None;
-        assert!(matches!(position.start(&options), StartAt::Time(t) if t == time));
-        position.time = None;
-        assert!(matches!(position.start(&options), StartAt::Given(_)));
-    }
 }
