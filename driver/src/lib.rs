@@ -18,6 +18,7 @@
 //! let monkeys = client.database("zoo").collection::<Document>("monkeys");
 //! monkeys.insert_one(doc! { "name": "Mabel", "swims": true }).await?;
 //! let mabel = monkeys.find_one(doc! { "name": "Mabel" }).await?;
+//! println!("{mabel:?}");
 //! # Ok(())
 //! # }
 //! ```

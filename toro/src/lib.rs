@@ -72,7 +72,7 @@
 //!
 //! ```no_run
 //! # async fn hazard(lock: &toro::Lock<()>) {
-//! # use std::{future::Future, pin::pin, task::{Context, Poll}};
+//! # use std::pin::pin;
 //! # async fn something_else() {}
 //! let mut first = pin!(lock.acquire());
 //! tokio::select! {

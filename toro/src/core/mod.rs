@@ -9,8 +9,9 @@
 //!
 //! Three rules hold everywhere:
 //!
-//! 1. No user code runs under the lock. Wakers are cloned before the lock is taken, and woken and
-//!    dropped after it is released ([`Wakes`]).
+//! 1. No waker is cloned, woken or dropped under the lock. Wakers are cloned before the lock is
+//!    taken, and woken and dropped after it is released ([`Wakes`]). Only the `Ord` of a
+//!    `PriorityQueue`'s items and the closures of `Handoff` run under the lock.
 //! 2. Granting is the last access. Once a node is granted, only its owner may access it, and needs
 //!    no lock for that.
 //! 3. A grant whose waiter has gone is given back, so nothing is lost.
