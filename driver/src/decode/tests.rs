@@ -1,6 +1,8 @@
 //! Compares the decoder with that of `bson`, for all kinds of documents and types.
 
-#![allow(dead_code, reason = "Debug reads the fields, to compare results")]
+mod bson_names;
+mod random;
+mod types;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -10,185 +12,14 @@ use bson::raw::cstr;
 use bson::serde_helpers::HumanReadable;
 use bson::spec::BinarySubtype;
 use bson::{
-    Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp,
-    Utf8Lossy, Uuid,
+    Binary, Bson, DateTime, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, Uuid, doc,
 };
-use bson::{RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
-use serde::de::{DeserializeOwned, Error as _, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::whole;
-use super::{document, from_slice, quickly};
-
-/// The keys of random documents, and the field names of the types below.
-const KEYS: [&str; 12] =
-    ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
-
-fn random_text(rng: &mut fastrand::Rng) -> String {
-    match rng.u8(..6) {
-        0 => String::new(),
-        1 => "Unit".into(),
-        2 => "ä€𝄞 \0 mixed".into(),
-        _ => (0..rng.usize(..40)).map(|_| rng.alphanumeric()).collect(),
-    }
-}
-
-fn random_value(rng: &mut fastrand::Rng, depth: u32) -> Bson {
-    let kinds = if depth == 0 { 2..21 } else { 0..21 };
-    match rng.u8(kinds) {
-        0 => Bson::Document(random_document(rng, depth - 1)),
-        1 => (0..rng.usize(..5)).map(|_| random_value(rng, depth - 1)).collect(),
-        2 | 3 => Bson::String(random_text(rng)),
-        4 | 5 => {
-            Bson::Int32(*rng.choice(&[0, 1, -1, 127, 200, 70_000, i32::MIN, i32::MAX]).unwrap())
-        }
-        6 | 7 => {
-            Bson::Int64(*rng.choice(&[0, 1, -1, 255, 70_000, 1 << 40, i64::MIN, i64::MAX]).unwrap())
-        }
-        8 => Bson::Double(*rng.choice(&[0.0, -0.0, 1.0, 1.5, 1e300, f64::NEG_INFINITY]).unwrap()),
-        9 => Bson::Boolean(rng.bool()),
-        10 => Bson::Null,
-        11 | 12 => Bson::ObjectId(ObjectId::from_bytes(std::array::from_fn(|_| rng.u8(..)))),
-        13 => Bson::DateTime(DateTime::from_millis(rng.i64(-1_000_000_000_000..4_000_000_000_000))),
-        14 => Bson::Timestamp(Timestamp { time: rng.u32(..), increment: rng.u32(..) }),
-        15 => Bson::Decimal128(*rng.choice(&decimals()).unwrap()),
-        16 => Bson::Binary(Uuid::from_bytes(std::array::from_fn(|_| rng.u8(..))).into()),
-        17 | 18 => Bson::Binary(Binary {
-            subtype: BinarySubtype::from(*rng.choice(&[0, 0, 1, 2, 3, 4, 5, 6, 128, 200]).unwrap()),
-            bytes: (0..rng.usize(..20)).map(|_| rng.u8(..)).collect(),
-        }),
-        19 => Bson::Array((0..16).map(Bson::Int32).collect()),
-        _ => rng.choice(&rarities()).unwrap().clone(),
-    }
-}
-
-fn decimals() -> [Decimal128; 3] {
-    ["1.5", "-9.999E+6144", "NaN"].map(|text| text.parse().unwrap())
-}
-
-fn rarities() -> [Bson; 8] {
-    [
-        Bson::Undefined,
-        Bson::MinKey,
-        Bson::MaxKey,
-        Bson::Symbol("symbol".into()),
-        Bson::JavaScriptCode("code".into()),
-        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {
-            code: "x".into(),
-            scope: doc! { "x": 1 },
-        }),
-        Bson::RegularExpression(Regex { pattern: cstr!("a.b").into(), options: cstr!("i").into() }),
-        Bson::Binary(Binary { subtype: BinarySubtype::Vector, bytes: vec![3, 0, 1, 2] }),
-    ]
-}
-
-fn random_document(rng: &mut fastrand::Rng, depth: u32) -> Document {
-    (0..rng.usize(..9))
-        .map(|_| (rng.choice(KEYS).unwrap().to_owned(), random_value(rng, depth)))
-        .collect()
-}
-
-#[derive(Debug, Deserialize)]
-struct Numbers {
-    a: Option<u8>,
-    b: Option<i8>,
-    c: Option<u32>,
-    d: Option<u64>,
-    e: Option<i64>,
-    f: Option<f32>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Special {
-    #[serde(rename = "_id")]
-    id: Option<ObjectId>,
-    a: Option<DateTime>,
-    b: Option<Decimal128>,
-    c: Option<Binary>,
-    d: Option<Uuid>,
-    e: Option<Timestamp>,
-    f: Option<Bson>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Nested {
-    a: Option<Box<Nested>>,
-    b: Option<Vec<Option<Nested>>>,
-    c: Option<(i32, String)>,
-    d: Option<Choice>,
-    e: Option<Vec<Bson>>,
-    f: Option<HashMap<String, Bson>>,
-}
-
-#[derive(Debug, Deserialize)]
-enum Choice {
-    Unit,
-    Newtype(Bson),
-    Pair(i32, Bson),
-    Fields { a: i32 },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Untagged {
-    Number(i64),
-    Text(String),
-    Id(ObjectId),
-    Numbers(Vec<i32>),
-    Else(Bson),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "t")]
-enum Tagged {
-    Unit,
-    Fields { a: Bson },
-}
-
-#[derive(Debug, Deserialize)]
-struct Flat {
-    a: Option<Bson>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Bson>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Strict {
-    a: i32,
-}
-
-#[derive(Debug, Deserialize)]
-struct Wrapped {
-    a: Option<RawDocumentBuf>,
-    b: Option<RawBson>,
-    c: Option<RawArrayBuf>,
-    d: Option<HumanReadable<DateTime>>,
-    e: Option<Utf8Lossy<String>>,
-    #[serde(default, deserialize_with = "or_default")]
-    f: Option<HumanReadable<ObjectId>>,
-}
-
-/// A common pattern: the error of a field does not fail the whole.
-fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(T::deserialize(from).unwrap_or_default())
-}
-
-#[derive(Debug, Deserialize)]
-struct Borrowed<'a> {
-    #[serde(borrow)]
-    a: Option<&'a str>,
-    b: Option<&'a RawDocument>,
-    #[serde(borrow)]
-    c: Option<std::borrow::Cow<'a, str>>,
-    d: Option<char>,
-    e: Option<()>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Numbered(i64, Bson);
+use self::random::{decimals, random_document, rarities};
+use self::types::*;
+use super::{document, from_slice, quickly, whole};
 
 /// The result, without the key of an error, which `bson` does not always set.
 fn printed<T: Debug>(result: Result<T, bson::error::Error>) -> String {
@@ -243,15 +74,6 @@ fn same_for_all(bytes: &[u8]) {
     same::<Wrapped>(bytes);
     same::<Borrowed<'_>>(bytes);
     same::<Numbered>(bytes);
-}
-
-/// An enum as a key.
-#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-enum Choice2 {
-    #[serde(rename = "a")]
-    A,
-    #[serde(other)]
-    Other,
 }
 
 #[test]
@@ -443,91 +265,6 @@ fn too_deeply_nested_document_is_refused() {
     };
     // Unoptimised, two hundred levels need more than a test's default stack.
     std::thread::Builder::new().stack_size(64 << 20).spawn(look).unwrap().join().unwrap();
-}
-
-/// Reports the newtype that a type requests.
-struct Asked;
-
-impl<'de> Deserializer<'de> for Asked {
-    type Error = serde::de::value::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(Self::Error::custom("no newtype"))
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: V,
-    ) -> Result<V::Value, Self::Error> {
-        Err(Self::Error::custom(name))
-    }
-
-    fn is_human_readable(&self) -> bool {
-        false
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-fn newtype_of<'de, T: Deserialize<'de>>() -> String {
-    T::deserialize(Asked).err().map(|name| name.to_string()).unwrap_or_default()
-}
-
-/// `bson` does not promise the names of its newtypes. Correct `value.rs` when this fails.
-#[test]
-fn newtypes_of_bson_have_the_expected_names() {
-    use super::value::{PRIVATE, RAW, UUID};
-    assert_eq!(newtype_of::<Uuid>(), UUID);
-    let raw = [
-        newtype_of::<RawDocumentBuf>(),
-        newtype_of::<&RawDocument>(),
-        newtype_of::<RawArrayBuf>(),
-        newtype_of::<&RawArray>(),
-        newtype_of::<RawBson>(),
-        newtype_of::<RawBsonRef<'_>>(),
-    ];
-    assert!(raw.iter().all(|name| name.starts_with(RAW)), "{raw:?}");
-    let others = [newtype_of::<HumanReadable<DateTime>>(), newtype_of::<Utf8Lossy<String>>()];
-    assert!(others.iter().all(|name| name.starts_with(PRIVATE) && !name.starts_with(RAW)));
-    assert!(UUID.starts_with(PRIVATE) && RAW.starts_with(PRIVATE));
-}
-
-/// A value that replies with the name of its visitor, as an error.
-struct NameVisitor;
-
-impl<'de> serde::Deserializer<'de> for NameVisitor {
-    type Error = bson::error::Error;
-
-    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(serde::de::Error::custom(std::any::type_name::<V>()))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl serde::de::IntoDeserializer<'_, bson::error::Error> for NameVisitor {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-/// `bson` does not promise the name of its visitor either. Correct `extended.rs` when this fails.
-#[test]
-fn visitor_of_object_ids_has_the_expected_name() {
-    let fields = std::iter::once(("$oid", NameVisitor));
-    let map = serde::de::value::MapDeserializer::new(fields);
-    let name = Bson::deserialize(map).unwrap_err().to_string();
-    assert!(name.trim_end_matches('.').ends_with(super::extended::BYTES_OR_HEX), "{name}");
 }
 
 #[test]
