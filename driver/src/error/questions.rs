@@ -89,7 +89,8 @@ impl Error {
         name.filter(|name| !name.is_empty())
     }
 
-    /// The labels from the server and the driver, such as [`RETRYABLE_WRITE_ERROR`].
+    /// The labels from the server and the driver, such as
+    /// [`RETRYABLE_WRITE_ERROR`](super::RETRYABLE_WRITE_ERROR).
     pub fn labels(&self) -> &[String] {
         &self.inner.labels
     }

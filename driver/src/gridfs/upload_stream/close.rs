@@ -20,8 +20,8 @@ impl GridFsUploadStream<Async> {
     /// found.
     ///
     /// # Errors
-    /// - `GridFs` with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload
-    ///   has already ended.
+    /// - `GridFs` with [`UploadStreamClosed`](crate::error::GridFsErrorKind::UploadStreamClosed)
+    ///   if the upload has already ended.
     /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
     ///   file is unchanged.
     /// - Those of [every operation](crate::error#errors-of-every-operation).
@@ -47,8 +47,8 @@ impl GridFsUploadStream<Blocking> {
     /// found.
     ///
     /// # Errors
-    /// - `GridFs` with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload
-    ///   has already ended.
+    /// - `GridFs` with [`UploadStreamClosed`](crate::error::GridFsErrorKind::UploadStreamClosed)
+    ///   if the upload has already ended.
     /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
     ///   file is unchanged.
     /// - Those of [every operation](crate::error#errors-of-every-operation).
