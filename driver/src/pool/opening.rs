@@ -23,11 +23,12 @@ use super::connection::Connection;
 use super::establish::{EstablishError, Purpose, Until};
 use super::generation::Generation;
 use super::held::{Granted, Permit, PooledConnection};
-use super::shared::{PoolState, Shared, lock};
+use super::shared::{PoolState, Shared, Watched, lock};
 use super::state::{Offer, Refusal, Ticket};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
+use crate::stream::Interrupter;
 
 impl Shared {
     /// Opens the connection of `permit` for a caller that waits until `deadline`.
@@ -113,8 +114,15 @@ impl Shared {
             })
         });
         let opening = Opening { pool: self.clone(), ticket, permit: Some(permit) };
-        let watch =
-            |interrupter| drop(lock(&self.open).insert(ticket.id, (generation, interrupter)));
+        let watch = |interrupter: Interrupter| {
+            let watched =
+                Watched { generation, interrupter: interrupter.clone(), is_opening: true };
+            lock(&self.open).insert(ticket.id, watched);
+            // If it was set before, the connection was not found and not interrupted.
+            if give_up.is_set() {
+                interrupter.interrupt();
+            }
+        };
         let mut outcome = None;
         let establish = async {
             let purpose = Purpose::Application;
@@ -276,10 +284,9 @@ impl Opening {
         self.pool.step(|state, waiters, wrap| {
             let generation = state.established(ticket, service);
             connection.set_generation(generation);
-            if service.is_some()
-                && let Some((known, _)) = lock(&self.pool.open).get_mut(&ticket.id)
-            {
-                *known = generation;
+            if let Some(watched) = lock(&self.pool.open).get_mut(&ticket.id) {
+                watched.generation = generation;
+                watched.is_opening = false;
             }
             then(connection, generation, state, waiters, wrap)
         })

@@ -32,6 +32,14 @@ pub(super) type PoolState = State<Box<Connection>, ObjectId>;
 /// The hook for errors of connections that could not be opened.
 pub(crate) type ErrorHook = Arc<dyn Fn(&CheckOutError) + Send + Sync>;
 
+/// A connection that can be ended from outside.
+pub(super) struct Watched {
+    pub(super) generation: Generation,
+    pub(super) interrupter: Interrupter,
+    /// Whether it is still being opened.
+    pub(super) is_opening: bool,
+}
+
 pub(super) struct Shared {
     pub(super) address: Arc<ServerAddress>,
     pub(super) establisher: Establisher,
@@ -39,8 +47,8 @@ pub(super) struct Shared {
     /// The handler for the pool's events.
     events: PoolEvents,
     pub(super) handoff: Handoff<PoolState, Granted>,
-    /// Every open connection with its interrupter.
-    pub(super) open: Mutex<HashMap<u64, (Generation, Interrupter)>>,
+    /// Every connection that has a socket, by its id.
+    pub(super) open: Mutex<HashMap<u64, Watched>>,
     /// Set and replaced to interrupt the connections being opened.
     pub(super) give_up: Mutex<Arc<Event>>,
     /// The cause of the last clear.
@@ -372,6 +380,9 @@ impl Shared {
         }
         let give_up = lock(&self.give_up).clone();
         give_up.set();
+        for watched in lock(&self.open).values().filter(|watched| watched.is_opening) {
+            watched.interrupter.interrupt();
+        }
         self.wake.set();
     }
 

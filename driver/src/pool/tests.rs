@@ -364,7 +364,8 @@ async fn connections_never_exceed_the_maximum() {
 /// again.
 #[test]
 fn dead_pinned_connection_is_closed_and_not_reused() {
-    let die = |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].1.interrupt();
+    let die =
+        |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].interrupter.interrupt();
     let closed =
         |bench: &Bench| bench.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
 

@@ -88,9 +88,9 @@ impl Drop for PoolUpdate {
                 drop(idle);
                 if let Some((cleared, given_up)) = interrupted {
                     given_up.set();
-                    for (generation, interrupter) in lock(&pool.open).values() {
-                        if generation.number <= cleared {
-                            interrupter.interrupt();
+                    for watched in lock(&pool.open).values() {
+                        if watched.generation.number <= cleared {
+                            watched.interrupter.interrupt();
                         }
                     }
                 }

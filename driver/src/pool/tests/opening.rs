@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use testbed::{Direction, Fault, Proxy};
+use testbed::{Direction, Fault, Proxy, eventually};
 
 use super::*;
 use crate::options::Credential;
@@ -192,6 +192,23 @@ async fn opening_without_its_caller_ends_with_its_pool() {
     tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it ends with its pool");
     assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionClosed(_))), 1);
     server.resume().unwrap();
+}
+
+/// A blocking opening, which waits for the server in a system call, ends with its pool too.
+#[test]
+fn blocking_opening_ends_with_its_pool() {
+    let server = Standalone::start().unwrap();
+    let proxy = Proxy::start(&server.host()).unwrap();
+    proxy.set(Direction::ToServer, Fault::BlackHoleAfter(0));
+    let bench = bench(Runtime::blocking().unwrap(), &server, |options| {
+        patient(options);
+        options.hosts = vec![ServerAddress::parse(proxy.host()).unwrap()];
+        options.min_pool_size = Some(1);
+    });
+    eventually("the hello was sent", || proxy.swallowed(Direction::ToServer) > 0);
+    assert_eq!(bench.pool.counts(), counts(1, 0, 1));
+    bench.pool.close();
+    eventually("the opening has ended", || bench.pool.counts().total == 0);
 }
 
 /// After a clear, callers do not wait for a connection that the pool opens for itself.
