@@ -25,8 +25,9 @@ fn mirrors_once(mode: Mode) {
     let summary = runtime.block_on(audit::run(arguments)).unwrap();
     assert!(summary.is_perfect(), "{summary}");
     assert_eq!(summary.verdict.mirrored, 400, "{summary}");
-    // Each restarted process continues where the previous one stopped.
-    assert!(summary.resumes >= 2, "{summary}");
+    // The first process has opened a stream, and the last one continues where it stopped. One in
+    // between can be killed before it opens a stream.
+    assert!(summary.resumes >= 1, "{summary}");
 }
 
 #[test]

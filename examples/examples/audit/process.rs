@@ -101,13 +101,15 @@ impl MirrorProcess {
         Ok(MirrorProcess { assignment, arguments, child, lines, opened })
     }
 
-    /// Kills the process with SIGKILL and restarts it, `restarts` times at equal distances.
+    /// Kills the process with SIGKILL and restarts it, `restarts` times at equal distances, once it
+    /// has opened its first change stream.
     pub(crate) fn restart_during(
         mut self,
         work: Arc<Work>,
         restarts: u32,
     ) -> tokio::task::JoinHandle<Result<Self, BoxError>> {
         tokio::task::spawn_blocking(move || {
+            self.await_first_stream().inspect_err(|_| work.end())?;
             for restart in 1..=restarts {
                 if !work.reach(work.mark(restart, restarts + 1)) {
                     break;
@@ -119,6 +121,22 @@ impl MirrorProcess {
             }
             Ok(self)
         })
+    }
+
+    /// # Errors
+    ///
+    /// The process has ended, or has opened no change stream within two minutes.
+    fn await_first_stream(&mut self) -> Result<(), BoxError> {
+        let since = Instant::now();
+        while self.opened.load(Ordering::Relaxed) == 0 {
+            self.check()?;
+            if since.elapsed() > PATIENCE {
+                let patience = PATIENCE.as_secs();
+                return Err(format!("no change stream was opened within {patience} s").into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     fn restart(&mut self, done: u32) -> Result<(), BoxError> {
