@@ -10,6 +10,11 @@ pub mod command;
 mod handlers;
 #[cfg(feature = "tracing")]
 pub mod log;
+#[cfg(feature = "tracing")]
+pub(crate) mod operation_id;
+#[cfg(not(feature = "tracing"))]
+#[path = "event/operation_id/off.rs"]
+pub(crate) mod operation_id;
 pub mod sdam;
 
 use std::fmt;

@@ -77,6 +77,16 @@ fn line(message: &str) -> Line {
     lines.iter().find(said).unwrap_or_else(|| panic!("{message:?} was not logged")).clone()
 }
 
+/// The operation ids in the messages about selections and commands of this name.
+fn ids(name: &str) -> Vec<u64> {
+    let lines = LINES.lock().unwrap();
+    let fields = lines.iter().map(|line| &line.fields);
+    let of_name = fields.filter(|fields| {
+        ["operation", "commandName"].iter().any(|key| fields.get(*key).is_some_and(|n| n == name))
+    });
+    of_name.map(|fields| fields["operationId"].parse().unwrap()).collect()
+}
+
 fn check(message: &str, target: &str, level: Level, fields: &[&str]) {
     let line = line(message);
     assert_eq!((line.target.as_str(), line.level), (target, level), "{message}");
@@ -100,6 +110,12 @@ fn log_messages_have_the_names_of_the_specification() {
     let coll = client.database("log").collection::<Document>("c");
     coll.insert_one(doc! { "_id": 1, "text": "ü".repeat(2 * MAX_DOCUMENT_LENGTH) }).run().unwrap();
     client.database("log").run_command(doc! { "noSuchCommand": 1 }).run().unwrap_err();
+    let broken = doc! { "failCommands": ["find"], "closeConnection": true };
+    let point =
+        doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": broken };
+    let point = server.fail_point(point).unwrap();
+    coll.find_one(doc! {}).run().unwrap();
+    drop(point);
     client.wait_for_refresh().unwrap();
     server.kill().unwrap();
     testbed::eventually("the pool is cleared", || {
@@ -114,8 +130,14 @@ fn log_messages_have_the_names_of_the_specification() {
 
     const SERVER: [&str; 2] = ["serverHost", "serverPort"];
     let with = |fields: &[&'static str]| [&SERVER[..], fields].concat();
-    let about =
-        ["commandName", "databaseName", "requestId", "driverConnectionId", "serverConnectionId"];
+    let about = [
+        "commandName",
+        "databaseName",
+        "requestId",
+        "operationId",
+        "driverConnectionId",
+        "serverConnectionId",
+    ];
     let command = |fields: &[&'static str]| [&SERVER[..], &about[..], fields].concat();
     for (message, fields) in [
         ("Command started", command(&["command"])),
@@ -157,7 +179,7 @@ fn log_messages_have_the_names_of_the_specification() {
         check(message, "driver::topology", Level::DEBUG, &fields);
     }
     let selection = |fields: &[&'static str]| {
-        [&["selector", "operation", "topologyDescription"], fields].concat()
+        [&["selector", "operation", "operationId", "topologyDescription"], fields].concat()
     };
     for (message, level, fields) in [
         ("Server selection started", Level::DEBUG, selection(&[])),
@@ -180,4 +202,9 @@ fn log_messages_have_the_names_of_the_specification() {
     );
     assert!(command.starts_with(r#"{"insert":"c""#), "{command}");
     assert_eq!(line("Server selection started").fields["operation"], "insert");
+    // Two attempts, each with the start and the end of a selection and of a command.
+    let found = ids("find");
+    assert!(found.len() >= 8, "{found:?}");
+    assert!(found.iter().all(|id| *id == found[0]), "{found:?}");
+    assert!(!ids("insert").contains(&found[0]));
 }

@@ -10,7 +10,8 @@
 //! - `driver::topology`: discovery and monitoring.
 //! - `driver::server_selection`: server selection. The message about waiting has level `info`.
 //!
-//! All other messages have level `debug`.
+//! All other messages have level `debug`. Messages about the commands and the server selections of
+//! one operation have the same `operationId`.
 //!
 //! The specifications define the names and the case of the fields. A field without a value is
 //! omitted. Documents are relaxed extended JSON. They are truncated after
@@ -23,6 +24,7 @@ use bson::{Bson, Document};
 
 use super::cmap::{CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason};
 use super::command::{CommandEvent, ConnectionInfo};
+use super::operation_id;
 use super::sdam::SdamEvent;
 use crate::types::ServerAddress;
 
@@ -50,7 +52,7 @@ pub(crate) fn command(event: &CommandEvent, length: usize) {
             debug!(
                 "driver::command", address, $message,
                 commandName = $event.command_name, databaseName = $event.db,
-                requestId = $event.request_id,
+                requestId = $event.request_id, operationId = operation_id::current(),
                 driverConnectionId = id, serverConnectionId = server_id,
                 serviceId = $event.service_id.map(|id| id.to_hex()), $($fields)*
             )

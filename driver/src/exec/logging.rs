@@ -3,8 +3,8 @@
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::event::EventHandler;
 use crate::event::log::{MAX_DOCUMENT_LENGTH, command, connection, topology};
+use crate::event::{EventHandler, operation_id};
 use crate::options::ClientOptions;
 use crate::topology::{Criteria, Deployment, Selected};
 use crate::types::ServerAddress;
@@ -21,8 +21,9 @@ macro_rules! selection {
     ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
         tracing::$level!(
             target: "driver::server_selection",
-                selector = %$selection.criteria.under(&$deployment.description()),
-                operation = $selection.operation,
+            selector = %$selection.criteria.under(&$deployment.description()),
+            operation = $selection.operation,
+            operationId = operation_id::current(),
             topologyDescription = %$deployment.description(),
             $($($fields)*,)?
             $message

@@ -21,6 +21,7 @@ use pin_project_lite::pin_project;
 
 use super::{Core, SessionState};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::operation_id::OperationId;
 use crate::options::{ClientOptions, OpentelemetryOptions};
 use crate::pool::Connection;
 use crate::types::ServerAddress;
@@ -170,18 +171,19 @@ impl Drop for OperationSpan {
 }
 
 pin_project! {
-    /// The future of an operation, in its span.
+    /// The future of an operation, in its span and with its id for log messages.
     pub(crate) struct Spanned<F> {
         #[pin]
         future: F,
         span: OperationSpan,
+        id: OperationId,
     }
 }
 
 impl<F> Spanned<F> {
     #[inline(always)]
     pub(crate) fn new(span: OperationSpan, future: F) -> Self {
-        Spanned { future, span }
+        Spanned { future, span, id: OperationId::new() }
     }
 }
 
@@ -191,8 +193,7 @@ impl<F: Future<Output = Result<T>>, T> Future for Spanned<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let future = this.future;
-        this.span.within(|| future.poll(cx))
+        this.span.within(|| this.id.during(|| this.future.poll(cx)))
     }
 }
 

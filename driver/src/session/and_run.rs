@@ -108,7 +108,7 @@ impl<'a> StartTransaction<'a, Async> {
             + 'a,
     {
         let body = WithContext { context, callback };
-        Box::pin(run(self, body, out_of_time))
+        Box::pin(run(self, body))
     }
 
     /// Starts a transaction, calls `callback` in it, and commits it. The future can be spawned,
@@ -164,9 +164,10 @@ impl<'a> StartTransaction<'a, Async> {
     /// If the compiler cannot infer the error type, write `Ok::<_, driver::Error>(())`.
     ///
     /// # Errors
-    /// - That of the callback, unchanged.
-    /// - Those of [`commit_transaction`](ClientSession::commit_transaction). `Timeout` if there was
-    ///   no time for another attempt; its source is the error of the last attempt.
+    /// - That of the callback.
+    /// - Those of [`commit_transaction`](ClientSession::commit_transaction).
+    /// - `Timeout` if there was no time for another attempt; its source is the error of the last
+    ///   attempt. An error of the callback's own type stays as it is.
     /// - `InvalidArgument` if a transaction is already in progress.
     ///
     /// # Cancel safety
@@ -183,7 +184,7 @@ impl<'a> StartTransaction<'a, Async> {
             + Send
             + 'a,
     {
-        Box::pin(run(self, callback, |error| error))
+        Box::pin(run(self, callback))
     }
 }
 
@@ -215,14 +216,14 @@ impl StartTransaction<'_, Blocking> {
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> Result<R>,
     ) -> Result<R> {
         let body = move |session: &mut ClientSession<Blocking>| ready(callback(session));
-        block_on(run(self, body, out_of_time))
+        block_on(run(self, body))
     }
 
     /// Like [`and_run`](Self::and_run), with any error type. The error decides whether the callback
     /// is called again, as in the async API's [`and_run2`](StartTransaction::and_run2).
     ///
     /// # Errors
-    /// That of the callback, unchanged; and those of [`and_run`](Self::and_run).
+    /// Those of the async API's [`and_run2`](StartTransaction::and_run2).
     ///
     /// # Examples
     /// ```no_run
@@ -253,7 +254,7 @@ impl StartTransaction<'_, Blocking> {
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         let body = move |session: &mut ClientSession<Blocking>| ready(callback(session));
-        block_on(run(self, body, |error| error))
+        block_on(run(self, body))
     }
 }
 
@@ -272,11 +273,10 @@ enum Failed<E> {
     Commit(Error),
 }
 
-/// `late` converts the callback's error if there is no time for another attempt.
+/// Starts the transaction, calls `body` and commits, again and again while that may help.
 async fn run<F: Mode, R, E: From<Error> + 'static, B>(
     start: StartTransaction<'_, F>,
     mut body: B,
-    late: fn(E) -> E,
 ) -> std::result::Result<R, E>
 where
     B: for<'t> TransactionBody<'t, F, R, E>,
@@ -380,17 +380,18 @@ async fn commit_until_known<F: Mode>(
     }
 }
 
+type BoxedError = Box<dyn std::error::Error>;
+type SharedError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Whether the callback is called again after its `error`. A type that hides the label is judged by
 /// the transaction.
 fn is_transient<E: 'static>(error: &E, transaction: &Transaction) -> bool {
-    type Boxed = Box<dyn std::error::Error>;
-    type Shared = Box<dyn std::error::Error + Send + Sync>;
     let any: &dyn Any = error;
     if let Some(error) = any.downcast_ref::<Error>() {
         error.has_label(TRANSIENT_TRANSACTION_ERROR)
-    } else if let Some(error) = any.downcast_ref::<Boxed>() {
+    } else if let Some(error) = any.downcast_ref::<BoxedError>() {
         is_caused_by_transient(&**error)
-    } else if let Some(error) = any.downcast_ref::<Shared>() {
+    } else if let Some(error) = any.downcast_ref::<SharedError>() {
         is_caused_by_transient(&**error)
     } else {
         transaction.is_transient_failure() && transaction.state() != TransactionState::Aborted
@@ -401,6 +402,20 @@ fn is_caused_by_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<Error>())
         .any(|error| error.has_label(TRANSIENT_TRANSACTION_ERROR))
+}
+
+/// The error of a callback that has no time for another attempt: a timeout, if `error` is the
+/// driver's, or a box with one.
+fn late<E: From<Error> + 'static>(error: E) -> E {
+    let any: &dyn Any = &error;
+    let own = if let Some(boxed) = any.downcast_ref::<BoxedError>() {
+        boxed.downcast_ref()
+    } else if let Some(boxed) = any.downcast_ref::<SharedError>() {
+        boxed.downcast_ref()
+    } else {
+        any.downcast_ref::<Error>()
+    };
+    own.cloned().map_or(error, |own| out_of_time(own).into())
 }
 
 /// The delay before the attempt after `attempts` others (section "Sequence of Actions").

@@ -1,8 +1,9 @@
 //! Opens a socket to an address: resolves it, tries each address, sets the socket options.
 //!
 //! The background runtime resolves names for both APIs, so a slow resolver cannot delay an
-//! operation beyond its deadline. Each address gets an equal share of the remaining time, so an
-//! unreachable address leaves time for the others.
+//! operation beyond its deadline. It also connects the TCP sockets of both, so a blocking opening
+//! can be given up while a host does not answer. Each address gets an equal share of the remaining
+//! time, so an unreachable address leaves time for the others.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -115,17 +116,15 @@ async fn resolve(
 }
 
 async fn connect_tcp(to: SocketAddr, runtime: &Runtime, deadline: Deadline) -> io::Result<Socket> {
+    let connecting = runtime.within(tokio::net::TcpStream::connect(to));
+    let connected =
+        runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
     let socket = if runtime.is_blocking() {
-        Socket::BlockingTcp(match deadline.remaining() {
-            None => std::net::TcpStream::connect(to)?,
-            Some(rest) if rest.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
-            Some(rest) => std::net::TcpStream::connect_timeout(&to, rest)?,
-        })
+        let connected = connected.into_std()?;
+        connected.set_nonblocking(false)?;
+        Socket::BlockingTcp(connected)
     } else {
-        let connecting = runtime.within(tokio::net::TcpStream::connect(to));
-        Socket::Tcp(
-            runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??,
-        )
+        Socket::Tcp(connected)
     };
     let options: SockRef<'_> = socket.raw();
     options.set_tcp_nodelay(true)?;

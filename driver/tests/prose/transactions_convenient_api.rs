@@ -4,21 +4,22 @@ use std::error::Error as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use driver::Error;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use driver::options::SessionOptions;
 use driver::session::ClientSession;
-use driver::{Async, Blocking, Error};
 use testbed::shared_replica_set;
 
-use crate::api::{Api, block_on, on_both_apis};
+use crate::api::{Api, on_both_apis};
 use crate::observed::{Observed, turn_for_faults};
 
 on_both_apis! {
     transactions_convenient_api_prose_1
     transactions_convenient_api_prose_2
     transactions_convenient_api_prose_3
+    transactions_convenient_api_prose_3_callback
 }
 
 fn observed<F: Api>() -> (Observed<F>, Collection<Document, F>) {
@@ -123,26 +124,22 @@ fn transactions_convenient_api_prose_3<F: Api>() {
     }
 }
 
-/// The errors of a callback of the driver's own error type. Others stay as they are.
-fn transient() -> Document {
-    doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] }
-}
-
-#[test]
-fn transactions_convenient_api_prose_3_async_callback() {
-    check_timeout::<Async>("insert", transient(), |session, items| {
-        let transaction = session.start_transaction().and_run(items, |session, items| {
-            Box::pin(async move { items.insert_one(doc! {}).session(session).await.map(drop) })
-        });
-        block_on(transaction)
+/// The errors of a callback of the driver's own error type, and of boxed ones.
+fn transactions_convenient_api_prose_3_callback<F: Api>() {
+    let transient = || doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] };
+    let insert = |items: &Collection<Document, F>, session: &mut ClientSession<F>| {
+        F::end(items.insert_one(doc! {}).session(session)).map(drop)
+    };
+    check_timeout::<F>("insert", transient(), |session, items| {
+        F::with_transaction(session.start_transaction(), &|session| insert(&items, session))
     });
-}
-
-#[test]
-fn transactions_convenient_api_prose_3_blocking_callback() {
-    check_timeout::<Blocking>("insert", transient(), |session, items| {
-        session
-            .start_transaction()
-            .and_run(|session| items.insert_one(doc! {}).session(session).run().map(drop))
+    check_timeout::<F>("insert", transient(), |session, items| {
+        F::in_transaction(session.start_transaction(), &|session| insert(&items, session))
+    });
+    check_timeout::<F>("insert", transient(), |session, items| {
+        let ended = F::in_transaction(session.start_transaction(), &|session| {
+            insert(&items, session).map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        });
+        ended.map_err(|error| *error.downcast().unwrap())
     });
 }

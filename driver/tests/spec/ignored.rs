@@ -18,9 +18,8 @@ const ONE_MONGOS: &str =
     "a fail point on one mongos alone; all routers lead to the same member, which has it";
 
 /// The components that the runner misses when it reads a case.
-const LACKING: [&str; 7] = [
+const LACKING: [&str; 6] = [
     NO_TEXT,
-    OPERATION_IDS,
     "the driver lacks client-side field level encryption",
     "the driver lacks the deprecated option waitQueueSize",
     "the driver lacks lists of handles of collections, which the specification leaves to the driver",
@@ -30,10 +29,6 @@ const LACKING: [&str; 7] = [
 
 /// BSON as text.
 pub(crate) const NO_TEXT: &str = "parses text, which the driver leaves to the crate bson";
-
-/// Ids that connect the log messages of one operation.
-pub(crate) const OPERATION_IDS: &str =
-    "the driver lacks operation ids, which the specification leaves to the driver";
 
 /// Whether `component` is listed.
 pub(crate) fn is_listed(component: &str) -> bool {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use driver::{Async, Blocking};
 use serde_json::Value;
 
-use self::format::{ExpectedLogMessages, File, Test};
+use self::format::{File, Test};
 use self::log_messages::Turn;
 use self::runner::Runner;
 use self::servers::Kind;
@@ -120,9 +120,6 @@ fn run<F: Steps>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     }
     if !test.expect_tracing_messages.is_empty() && !cfg!(feature = "opentelemetry") {
         return Err(Outcome::Ignored("needs the driver's feature opentelemetry".into()));
-    }
-    if messages.iter().any(ExpectedLogMessages::has_operation_ids) {
-        return Err(Outcome::Missing(ignored::OPERATION_IDS.into()));
     }
     Runner::<F>::check(&file.create_entities, test)?;
 

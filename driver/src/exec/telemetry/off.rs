@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::{Core, SessionState};
 use crate::error::Result;
+use crate::event::operation_id::OperationId;
 
 pub(crate) struct Parent;
 
@@ -44,13 +45,14 @@ pin_project! {
     pub(crate) struct Spanned<F> {
         #[pin]
         future: F,
+        id: OperationId,
     }
 }
 
 impl<F> Spanned<F> {
     #[inline(always)]
     pub(crate) fn new(_: OperationSpan, future: F) -> Self {
-        Spanned { future }
+        Spanned { future, id: OperationId::new() }
     }
 }
 
@@ -59,7 +61,8 @@ impl<F: Future<Output = Result<T>>, T> Future for Spanned<F> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().future.poll(cx)
+        let this = self.project();
+        this.id.during(|| this.future.poll(cx))
     }
 }
 

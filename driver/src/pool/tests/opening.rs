@@ -211,6 +211,43 @@ fn blocking_opening_ends_with_its_pool() {
     eventually("the opening has ended", || bench.pool.counts().total == 0);
 }
 
+/// A listener that accepts no connections and whose queue is full, so `connect` waits.
+struct FullListener {
+    address: ServerAddress,
+    _listener: socket2::Socket,
+    _queue: Vec<std::net::TcpStream>,
+}
+
+impl FullListener {
+    fn start() -> Self {
+        use socket2::{Domain, Socket, Type};
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let limit = Duration::from_millis(200);
+        let taken = || std::net::TcpStream::connect_timeout(&address, limit).ok();
+        let queue = std::iter::from_fn(taken).collect();
+        let address = ServerAddress::parse(address.to_string()).unwrap();
+        FullListener { address, _listener: listener, _queue: queue }
+    }
+}
+
+/// So does one that still waits for its socket to connect.
+#[test]
+fn blocking_connect_ends_with_its_pool() {
+    let full = FullListener::start();
+    let server = shared_standalone().unwrap();
+    let bench = bench(Runtime::blocking().unwrap(), server, |options| {
+        patient(options);
+        options.hosts = vec![full.address.clone()];
+        options.min_pool_size = Some(1);
+    });
+    eventually("the opening has begun", || bench.pool.counts().pending == 1);
+    bench.pool.close();
+    eventually("the opening has ended", || bench.pool.counts().total == 0);
+}
+
 /// After a clear, callers do not wait for a connection that the pool opens for itself.
 #[tokio::test]
 async fn opening_of_an_old_generation_delays_no_other() {
@@ -239,16 +276,10 @@ async fn opening_of_an_old_generation_delays_no_other() {
 /// the server as failed, because it may be overloaded.
 #[tokio::test]
 async fn late_socket_does_not_mark_the_server_as_failed() {
-    // The listener accepts no connections, and its queue is full.
-    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
-    let taken = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
-    let _line: Vec<_> = std::iter::from_fn(taken).collect();
+    let full = FullListener::start();
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
         patient(options);
-        options.hosts = vec![ServerAddress::parse(address.to_string()).unwrap()];
+        options.hosts = vec![full.address.clone()];
     });
     let reported = Arc::new(Mutex::new(Vec::new()));
     let sink = reported.clone();

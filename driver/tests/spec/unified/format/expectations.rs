@@ -199,16 +199,6 @@ pub(crate) struct ExpectedLogMessages {
     pub(crate) ignore_extra_messages: bool,
 }
 
-impl ExpectedLogMessages {
-    /// Whether a message must have an operation id.
-    pub(crate) fn has_operation_ids(&self) -> bool {
-        self.messages
-            .iter()
-            .filter_map(|message| message.get_document("data").ok())
-            .any(|data| data.contains_key("operationId"))
-    }
-}
-
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LogMessage {
