@@ -12,7 +12,7 @@
 //! | [`table`], [`plot`] | aligned rows; bars in SVG |
 //! | [`counting_alloc`], [`cpu`] | allocations and processor time of a piece of code |
 //! | [`drive`] | polling by hand: ready futures, crowds of waiters, tasks that start together |
-//! | [`peers`] | each primitive of `toro` and of its peers, with one trait per kind |
+//! | [`peers`] | the primitives of `toro`, the driver's pool and nest, and their peers |
 //! | [`workloads`] | the measured workloads, with their contenders |
 //! | [`options`], [`versions`] | the command line; the versions that were measured |
 //!

@@ -312,49 +312,39 @@ pub(crate) fn execute<'c>(
     deadline: Deadline,
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
-        core.check_usable()?;
-        let meta = operation.meta();
-        let deadline = session_ref.deadline().unwrap_or(deadline);
-        let session = Participant::join(core, session_ref, meta, operation.context())?;
-        let acknowledged = session::is_acknowledged(meta, session.govern(operation.context()));
-        let mut execution = Execution {
-            core,
-            session,
-            deadline,
-            acknowledged,
-            pinned: None,
-            retries: RetryState::new(&core.options, meta, acknowledged, deadline),
-        };
-        if execution.session.is_inside_transaction() {
-            execution.retries.inside_transaction();
-        }
+        // The future has room for each variable that is in scope at an `await`, also for one that
+        // was moved away. So a function makes the execution, and the next block ends early.
+        let mut execution = Execution::begin(core, operation, session_ref, deadline)?;
         loop {
-            let target = execution.session.govern(operation.context()).target;
-            execution.pinned = match target.server() {
-                ServerChoice::Pinned(pin) => pin.connection().cloned(),
-                ServerChoice::Select(_) => None,
-            };
-            let selected = match select_now(core, target, &execution.retries.deprioritized) {
-                Ok(Selection::Made(selected)) => Ok(selected),
-                // Boxed, like everything after a failure, because it is rare and large. Otherwise
-                // every operation's future would be as large.
-                Ok(Selection::Waits(criteria)) => {
-                    let command = operation.meta().command;
-                    let deprioritized = &execution.retries.deprioritized;
-                    Box::pin(select(core, command, criteria, deprioritized, deadline)).await
-                }
-                Err(error) => Err(error),
-            };
-            let selected = match selected {
-                Ok(selected) => selected,
-                Err(error) => {
-                    let mut error = execution.retries.unselected(error);
-                    execution.session.on_error(&mut error);
-                    return Err(core.runtime.explain(error));
+            let selected = {
+                let target = execution.session.govern(operation.context()).target;
+                execution.pinned = match target.server() {
+                    ServerChoice::Pinned(pin) => pin.connection().cloned(),
+                    ServerChoice::Select(_) => None,
+                };
+                let selected = match select_now(core, target, &execution.retries.deprioritized) {
+                    Ok(Selection::Made(selected)) => Ok(selected),
+                    // Boxed, like everything after a failure, because it is rare and large.
+                    Ok(Selection::Waits(criteria)) => {
+                        let command = operation.meta().command;
+                        let (retries, deadline) = (&execution.retries, execution.deadline);
+                        Box::pin(select(core, command, criteria, &retries.deprioritized, deadline))
+                            .await
+                    }
+                    Err(error) => Err(error),
+                };
+                match selected {
+                    Ok(selected) => selected,
+                    Err(error) => {
+                        let mut error = execution.retries.unselected(error);
+                        execution.session.on_error(&mut error);
+                        return Err(core.runtime.explain(error));
+                    }
                 }
             };
             let failure = match attempt::attempt(&mut execution, operation, &selected).await {
                 Ok((connection, header)) => {
+                    let deadline = execution.deadline;
                     let lease = execution.session.into_implicit();
                     return Ok(Reply { connection, header, lease, selected, deadline });
                 }
@@ -384,7 +374,27 @@ struct Execution<'c, 's> {
     retries: RetryState,
 }
 
-impl<'c> Execution<'c, '_> {
+impl<'c, 's> Execution<'c, 's> {
+    /// # Errors
+    /// The client cannot be used, or the session does not permit the operation.
+    fn begin(
+        core: &'c Core,
+        operation: &dyn Operation,
+        session_ref: SessionRef<'s>,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        core.check_usable()?;
+        let meta = operation.meta();
+        let deadline = session_ref.deadline().unwrap_or(deadline);
+        let session = Participant::join(core, session_ref, meta, operation.context())?;
+        let acknowledged = session::is_acknowledged(meta, session.govern(operation.context()));
+        let mut retries = RetryState::new(&core.options, meta, acknowledged, deadline);
+        if session.is_inside_transaction() {
+            retries.inside_transaction();
+        }
+        Ok(Execution { core, session, deadline, acknowledged, pinned: None, retries })
+    }
+
     /// Prepares another attempt after a failed one. Returns the wait before it, if any.
     ///
     /// # Errors

@@ -66,9 +66,10 @@
 //! When no retry is left, the error that says most about the operation is returned. Usually that is
 //! the last one.
 //!
-//! A program can retry an insert safely if `_id` is the only unique index: give the document its
-//! `_id` before the first attempt, and treat [`is_duplicate_key`](Error::is_duplicate_key) as
-//! success. The example `mabel` does so while the primary is killed.
+//! A program can retry an insert safely if `_id` is the only unique index and the write concern is
+//! `majority`: give the document its `_id` before the first attempt, and treat
+//! [`is_duplicate_key`](Error::is_duplicate_key) as success. The example `mabel` does so while the
+//! primary is killed.
 //!
 //! # Cancellation and timeouts
 //!

@@ -12,42 +12,58 @@ const NAME: usize = 60;
 
 /// The Rust sources of the workspace, with their paths.
 fn sources() -> Vec<(PathBuf, String)> {
+    let sources = files("rs");
+    assert!(sources.len() > 300, "only {} files were read", sources.len());
+    sources
+}
+
+/// The pages in Markdown, with their paths.
+fn pages() -> Vec<(PathBuf, String)> {
+    let pages = files("md");
+    assert!(pages.len() >= 6, "only {} files were read", pages.len());
+    pages
+}
+
+/// The files of the workspace with this extension.
+fn files(extension: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut files = Vec::new();
     let crates = ["benches", "driver", "examples", "threadwatch", "toro"];
     let mut folders: Vec<PathBuf> = crates.map(|name| root.join(name)).into();
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let mut paths: Vec<PathBuf> = entries(root);
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                if !path.ends_with("target") {
-                    folders.push(path);
-                }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
+        for path in entries(&folder) {
+            if !path.is_dir() {
+                paths.push(path);
+            } else if !path.ends_with("target") {
+                folders.push(path);
             }
         }
     }
-    assert!(files.len() > 300, "only {} files were read", files.len());
-    files
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    let text = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
+    paths.iter().map(|path| (path.strip_prefix(root).unwrap().to_owned(), text(path))).collect()
 }
 
-/// Whether a line cannot be wrapped: a row of a table, a link, or a single string, such as the name
-/// of a conformance case.
+/// Whether a line cannot be wrapped: a row of a table, a link, a path, or a single string, such as
+/// the name of a conformance case.
 fn is_one_piece(line: &str) -> bool {
     let line = line.trim();
     let comment = line.trim_start_matches(['/', '!']).trim_start();
     let quoted = line.trim_end_matches([',', ':']);
     comment.starts_with('|')
         || line.contains("://")
-        || quoted.len() > 1 && quoted.starts_with('"') && quoted.ends_with('"')
+        || ['"', '`']
+            .iter()
+            .any(|quote| quoted.len() > 1 && quoted.starts_with(*quote) && quoted.ends_with(*quote))
 }
 
 #[test]
 fn lines_have_at_most_100_columns() {
     let mut long = Vec::new();
-    for (path, text) in sources() {
+    for (path, text) in sources().into_iter().chain(pages()) {
         for (n, line) in text.lines().enumerate() {
             if line.chars().count() > COLUMNS && !is_one_piece(line) {
                 long.push(format!("{}:{}: {line}", path.display(), n + 1));

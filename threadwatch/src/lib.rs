@@ -1,8 +1,8 @@
 //! Detects the death of threads, and reclaims what was pinned to them.
 //!
 //! A connection pinned to a thread must return to its pool when the thread dies. The thread may
-//! return, panic, or be ended by the C code that started it. This crate returns the connection in
-//! all of these cases.
+//! return, panic, or be ended by the C code that started it. In all of these cases this crate runs
+//! a callback, which can return the connection.
 //!
 //! - [`ThreadWatcher`] runs a callback when a thread dies.
 //! - [`PerThread`] holds one value per thread, and reclaims it when the thread dies.

@@ -95,9 +95,9 @@
 //! would lose a value that the caller has just received, it is swallowed. Both rules also hold for
 //! a waker that panics when it is dropped.
 //!
-//! Outside of the module `testing`, this crate panics in two more cases: a [`Wait`] is polled after
-//! it has returned, or a wait with a `timeout` or `deadline` (feature `time`) must wait outside a
-//! tokio runtime.
+//! Apart from that, and outside of the module `testing`, this crate panics in two cases: a [`Wait`]
+//! is polled after it has returned, or a wait with a `timeout` or `deadline` (feature `time`) must
+//! wait outside a tokio runtime.
 //!
 //! # Coming from other crates
 //!

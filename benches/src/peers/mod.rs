@@ -1,4 +1,4 @@
-//! The primitives of `toro` and of its peers, with one trait per kind.
+//! The primitives of `toro`, the driver's pool and nest, and their peers, with one trait per kind.
 //!
 //! The traits return the futures of the crates themselves, because a wrapper would be measured too.
 //! A type implements a trait only if it has the capability. Where the semantics differ, as in who

@@ -25,15 +25,17 @@ pub(super) fn attempt(
 ) -> impl Future<Output = std::result::Result<(Lease, ReplyHeader), Failure>> {
     async move {
         let core = execution.core;
-        let now = operation.take_stream().or_else(|| match execution.pinned {
-            None => core.check_out_now(selected.pool()),
-            Some(_) => None,
-        });
-        let mut connection = match now {
-            Some(connection) => connection,
-            // Boxed, because a wait costs more, and otherwise every operation's future would be as
-            // large.
-            None => Box::pin(check_out(execution, selected)).await?,
+        let mut connection = {
+            let now = operation.take_stream().or_else(|| match execution.pinned {
+                None => core.check_out_now(selected.pool()),
+                Some(_) => None,
+            });
+            match now {
+                Some(connection) => connection,
+                // Boxed, because a wait costs more, and otherwise every operation's future would be
+                // as large.
+                None => Box::pin(check_out(execution, selected)).await?,
+            }
         };
         execution.session.on_checked_out(selected, &mut connection);
         let failure = match exchange(execution, operation, selected, &mut connection).await {
@@ -104,7 +106,8 @@ fn exchange(
         let monitor = CommandMonitor::begin(core, connection);
         let flight = execution.session.begin(connection);
         let sent = if streams {
-            flight.connection.receive_next(&core.runtime, deadline).await
+            // Boxed, because it is rare.
+            Box::pin(flight.connection.receive_next(&core.runtime, deadline)).await
         } else if acknowledged {
             flight.connection.round_trip(&core.runtime, deadline).await
         } else {

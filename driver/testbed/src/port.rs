@@ -3,9 +3,9 @@
 //! A killed member needs its port again when it restarts, and no other program must listen there
 //! meanwhile. Another set's member there would be mistaken for it. A client that connects to a
 //! closed port *within* the range of outgoing ports may by chance connect to itself. So the ports
-//! are below that range, and each is leased by an abstract Unix socket with the port in its name.
-//! The kernel releases the lease with its process. The socket names have the same network namespace
-//! as the ports.
+//! are below the default start of that range, 32768. Each is leased by an abstract Unix socket with
+//! the port in its name. The kernel releases the lease with its process. The socket names have the
+//! same network namespace as the ports.
 
 use std::{
     io,
@@ -16,8 +16,9 @@ use std::{
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The first port to lease, and the first one after the last.
 const LOWEST: u16 = 18_000;
-const HIGHEST: u16 = 32_000;
+const END: u16 = 32_000;
 
 /// A leased port on 127.0.0.1.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Port {
         // Processes start at different ports, so they rarely try the same one.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let start = std::process::id().wrapping_mul(2_654_435_761);
-        let span = u32::from(HIGHEST - LOWEST);
+        let span = u32::from(END - LOWEST);
         for _ in 0..span {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
             let offset = (start.wrapping_add(step) % span) as u16;
@@ -42,7 +43,7 @@ impl Port {
         }
         Err(Error::new(
             ErrorKind::Start,
-            format!("every port from {LOWEST} to {HIGHEST} on 127.0.0.1 is taken"),
+            format!("no port from {LOWEST} to {} on 127.0.0.1 is free", END - 1),
         ))
     }
 

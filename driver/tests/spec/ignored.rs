@@ -22,8 +22,8 @@ const LACKING: [&str; 6] = [
     NO_TEXT,
     "the driver lacks client-side field level encryption",
     "the driver lacks the deprecated option waitQueueSize",
-    "the driver lacks lists of handles of collections, which the specification leaves to the driver",
-    "the driver lacks lists of handles of databases, which the specification leaves to the driver",
+    "the driver lacks lists of collection handles, which the specification makes optional",
+    "the driver lacks lists of database handles, which the specification makes optional",
     "the driver lacks operations on the raw buckets of time series",
 ];
 

@@ -16,9 +16,9 @@ use driver::{ServerDescription, TopologyDescription};
 use super::format::{ClientDefinition, ExpectedEvents};
 use super::matching::{self, Names};
 
-/// The time limit for an expected event.
+/// The time limit of a wait for an event within a case.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The time limit for the last events. Only a failing case waits that long.
+/// The time limit of the comparisons at the end of a case. Only a failing case waits that long.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The observed events of a client, in order.
@@ -205,7 +205,7 @@ impl Events {
         times(&self.recorded(), template, names)
     }
 
-    /// The most recently started commands.
+    /// The last `count` started commands, the oldest first.
     pub(crate) fn last_commands(&self, count: usize) -> Vec<Document> {
         let events = self.recorded();
         let started = events.iter().rev().filter(|event| event.name == "commandStartedEvent");

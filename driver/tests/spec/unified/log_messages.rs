@@ -2,7 +2,7 @@
 //!
 //! The process has one subscriber. It keeps the records of clients that were created while it
 //! listened. A listening case runs alone, and ends only after its clients have written their last
-//! records. So all kept records belong to its observed client.
+//! records. So all kept records belong to its observed client, or are server selections of another.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -24,8 +24,8 @@ use super::matching::{self, Names};
 /// The time limit for the last records.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// The records of a start and of its end. A closed client may log until there are as many of
-/// either.
+/// Pairs of records: of a start and of its end. After the last record of a closed client, there are
+/// as many ends as starts.
 const PAIRS: [[&str; 2]; 3] = [
     ["Starting topology monitoring", "Stopped topology monitoring"],
     ["Connection pool created", "Connection pool closed"],
@@ -56,7 +56,7 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
-    /// Waits until a case may run: a listening one alone.
+    /// Waits for the turn of a case. A listening case runs alone, the others run together.
     pub(crate) fn take(listening: bool) -> Turn {
         static INSTALLED: Once = Once::new();
         if !listening {
@@ -78,7 +78,7 @@ impl Turn {
     pub(crate) fn end(self) -> Result<(), String> {
         match self {
             Turn::Deaf(_) => Ok(()),
-            Turn::Listening(_) => once(|all| {
+            Turn::Listening(_) => until_ok(|all| {
                 let count = |message: &str| {
                     all.iter()
                         .filter(|kept| {
@@ -107,8 +107,9 @@ impl Drop for Turn {
     }
 }
 
-/// Runs `quietly` and ignores its records on this thread and all records of the clients that it
-/// creates.
+/// Runs `quietly` and ignores its records on this thread. The clients that it creates write no
+/// records of commands, connections or the topology later either, because a client asks for these
+/// targets when it is created.
 pub(crate) fn unobserved<T>(quietly: impl FnOnce() -> T) -> T {
     let before = UNOBSERVED.replace(true);
     let outcome = quietly();
@@ -130,11 +131,11 @@ pub(crate) fn check(
     observed: &Document,
     names: &dyn Names,
 ) -> Result<(), String> {
-    once(|all| compare(expected, observed, all, names))
+    until_ok(|all| compare(expected, observed, all, names))
 }
 
-/// Repeats the check until it succeeds or the time limit for the last records expires.
-fn once(look: impl Fn(&[Kept]) -> Result<(), String>) -> Result<(), String> {
+/// Repeats the check `look` until it succeeds or the time limit for the last records expires.
+fn until_ok(look: impl Fn(&[Kept]) -> Result<(), String>) -> Result<(), String> {
     let until = Instant::now() + LAST_RECORDS;
     let mut all = kept();
     loop {
@@ -200,7 +201,7 @@ fn is(kept: &Kept, message: &Document, names: &dyn Names) -> Result<(), String> 
     Ok(())
 }
 
-/// The server's message would be between the error code and the address.
+/// Whether the server's message is missing. An error reads `... (code 1): MESSAGE [host]`.
 fn is_redacted(failure: &str) -> bool {
     failure.split_once("): ").is_some_and(|(_, words)| words.is_empty() || words.starts_with('['))
 }
@@ -209,7 +210,7 @@ fn is_redacted(failure: &str) -> bool {
 struct Keeper;
 
 impl Subscriber for Keeper {
-    /// The enabled targets change from case to case.
+    /// Not cached, because it changes whether a case listens and whether a thread is observed.
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
     }

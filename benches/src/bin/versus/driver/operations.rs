@@ -55,8 +55,8 @@ fn pair(setup: &Setup, ours: Work, official: Work) -> Vec<Contender> {
 
 /// Half of the models insert, a quarter update, a quarter delete. A program collects all of them
 /// before it sends any. The official crate has no bulk write for this server, so it collects one
-/// list for each kind, inserts, and then sends the other statements by `run_command`. The floor
-/// only builds the models and drops them.
+/// list for each kind, inserts, and then sends the other statements by `run_command`. The floors only
+/// build the models, or the lists, and drop them.
 fn bulk_write(setup: &Setup) -> Vec<Contender> {
     const STATEMENTS: i32 = MODELS / 4;
     setup.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
@@ -81,15 +81,7 @@ fn bulk_write(setup: &Setup) -> Vec<Contender> {
         async move {
             use mongodb::bson::{Document, doc};
             for _ in 0..ops {
-                let (mut documents, mut updates, mut deletes) = (vec![], vec![], vec![]);
-                for i in 0..STATEMENTS {
-                    for n in [2 * i, 2 * i + 1] {
-                        documents.push(doc! { "name": format!("Mabel {n}"), "weight": 3.25 });
-                    }
-                    let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
-                    updates.push(doc! { "q": filter, "u": update });
-                    deletes.push(doc! { "q": { "_id": -1 }, "limit": 1 });
-                }
+                let [documents, updates, deletes] = mixed_statements(STATEMENTS);
                 coll.insert_many(documents).ordered(false).await.expect("the server writes");
                 let command = |name: &str, list: &str, statements: Vec<Document>| {
                     doc! { name: "bulk_mixed", list: statements, "ordered": false }
@@ -101,9 +93,30 @@ fn bulk_write(setup: &Setup) -> Vec<Contender> {
             }
         }
     });
+    let statements = work(move |_, ops| async move {
+        for _ in 0..ops {
+            drop(std::hint::black_box(mixed_statements(STATEMENTS)));
+        }
+    });
     let mut contenders = pair(setup, ours, official);
     contenders.push(Contender::tasks("floor", &setup.runtime, 1, floor));
+    contenders.push(Contender::tasks("floor of the official crate", &setup.runtime, 1, statements));
     contenders
+}
+
+/// The same for the official crate: the documents to insert, the updates, the deletes.
+fn mixed_statements(statements: i32) -> [Vec<mongodb::bson::Document>; 3] {
+    use mongodb::bson::doc;
+    let (mut documents, mut updates, mut deletes) = (vec![], vec![], vec![]);
+    for i in 0..statements {
+        for n in [2 * i, 2 * i + 1] {
+            documents.push(doc! { "name": format!("Mabel {n}"), "weight": 3.25 });
+        }
+        let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
+        updates.push(doc! { "q": filter, "u": update });
+        deletes.push(doc! { "q": { "_id": -1 }, "limit": 1 });
+    }
+    [documents, updates, deletes]
 }
 
 /// `statements` updates, as many deletes, and twice as many inserts.

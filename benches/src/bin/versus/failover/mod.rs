@@ -2,8 +2,8 @@
 //! client's first acknowledged write.
 //!
 //! Sixteen writers of each client insert into a set of three members. Its primary is killed, or
-//! steps down. A probe writes directly to each survivor, every 2 ms, over a bare socket. Its first
-//! success is the moment at which the set accepts writes again, and thus the floor for every
+//! steps down. A probe writes directly to each other member, every 2 ms, over a bare socket. Its
+//! first success is the moment at which the set accepts writes again, and thus the floor for every
 //! client. Both clients and the probe see the same failovers, five of each kind.
 
 mod probe;
@@ -127,7 +127,7 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
     };
     let [mut ours_acknowledged, mut official_acknowledged] =
         [ours_acknowledged, official_acknowledged];
-    // All writers of both clients are running.
+    // Waits until both clients have written for a moment.
     for acknowledged in [&mut ours_acknowledged, &mut official_acknowledged] {
         for _ in 0..4 * WRITERS {
             acknowledged.recv().await.ok_or("the writers ended")?;
@@ -148,8 +148,9 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
             set.step_down().map_err(|why| say(&why))?;
         }
     }
-    // Acknowledgments of the old primary may still be on their way through the client. No set
-    // elects within this time after a kill.
+    // Acknowledgements of the old primary may still be on their way through the client, so those
+    // within `slack` do not count. After a kill no set elects so soon. After a step-down one may,
+    // so the slack is shorter.
     let begun = Instant::now();
     let slack = match end {
         End::Kill => Duration::from_millis(50),

@@ -22,7 +22,7 @@ pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.lacks(
         Kind::Client,
         &["listDatabaseObjects"],
-        "lists of handles of databases, which the specification leaves to the driver",
+        "lists of database handles, which the specification makes optional",
     );
     registry.add(Kind::Client, "clientBulkWrite", bulk_write);
 }

@@ -24,7 +24,7 @@ pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.lacks(
         Kind::Database,
         &["listCollectionObjects"],
-        "lists of handles of collections, which the specification leaves to the driver",
+        "lists of collection handles, which the specification makes optional",
     );
 }
 
