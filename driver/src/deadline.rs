@@ -85,6 +85,11 @@ impl Deadline {
         self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Like [`remaining`](Self::remaining), at the time `now`.
+    pub(crate) fn remaining_at(self, now: Instant) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(now))
+    }
+
     /// Whether the deadline has passed.
     pub(crate) fn is_over(self) -> bool {
         self.at.is_some_and(|at| at <= Instant::now())

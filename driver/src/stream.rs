@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -189,6 +189,14 @@ fn limit_calls(socket: &SockRef<'_>, limit: Option<Duration>) -> io::Result<()> 
     socket.set_write_timeout(limit)
 }
 
+/// Whether a call that begins `now` and takes at most `limit` ends by `until`, and uses at least
+/// half of the time until then.
+fn is_close(limit: Duration, now: Instant, until: Instant) -> bool {
+    now.checked_add(limit).is_some_and(|first| {
+        first <= until && first.checked_add(limit).is_none_or(|second| until <= second)
+    })
+}
+
 /// A socket with the deadline of its blocking calls.
 #[derive(Debug)]
 pub(crate) struct Plain {
@@ -207,16 +215,20 @@ impl Plain {
         if !self.shared.socket.is_blocking() {
             return Ok(());
         }
-        let left = self.deadline.remaining();
-        let limit = match (left, self.armed) {
+        let (until, now) = match (self.deadline.instant(), self.armed) {
             (None, None) => return Ok(()),
-            (None, Some(_)) => None,
-            (Some(left), _) if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
-            (Some(left), Some(armed)) if (left / 2..=left).contains(&armed) => return Ok(()),
-            // The next calls with the same timeout have slightly less time.
-            (Some(left), _) => Some(left - left / 4),
+            (None, Some(_)) => return self.limit(None),
+            (Some(until), _) => (until, Instant::now()),
         };
-        self.limit(limit)
+        if self.armed.is_some_and(|armed| is_close(armed, now, until)) {
+            return Ok(());
+        }
+        let left = until.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // The next calls with the same timeout have slightly less time.
+        self.limit(Some(left - left / 4))
     }
 
     fn limit(&mut self, limit: Option<Duration>) -> io::Result<()> {

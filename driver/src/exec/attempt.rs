@@ -1,5 +1,7 @@
 //! One attempt of an operation: checks a connection out, sends the command and checks the reply.
 
+use std::time::Instant;
+
 use super::command_monitor::CommandMonitor;
 use super::envelope::{Envelope, Route, read_preference};
 use super::header::ReplyHeader;
@@ -89,8 +91,10 @@ fn exchange(
         let core = execution.core;
         // The server sends the next reply without a request (exhaust).
         let streams = !connection.is_idle();
-        if !streams {
-            write(execution, operation, selected, connection).map_err(|error| {
+        let begun = if streams {
+            Instant::now()
+        } else {
+            let begun = write(execution, operation, selected, connection).map_err(|error| {
                 match error.kind() {
                     // A serialization error is unrelated to the server.
                     ErrorKind::BsonSerialization(_) => Failure::before(error),
@@ -100,11 +104,12 @@ fn exchange(
             connection
                 .ready_to_send()
                 .map_err(|error| not_sent(execution, selected, connection, error))?;
-        }
+            begun
+        };
         operation.sending(connection.description());
         let (acknowledged, deadline) = (execution.acknowledged, execution.deadline);
         let monitor = CommandMonitor::begin(core, connection);
-        let flight = execution.session.begin(connection);
+        let flight = execution.session.begin(connection, begun);
         let sent = if streams {
             // Boxed, because it is rare.
             Box::pin(flight.connection.receive_next(&core.runtime, deadline)).await
@@ -143,13 +148,14 @@ fn exchange(
     }
 }
 
-/// Writes the whole request into the connection's buffer.
+/// Writes the whole request into the connection's buffer. Returns the time at which it read the
+/// clock, once for the session and for `maxTimeMS`.
 fn write(
     execution: &mut Execution<'_, '_>,
     operation: &mut dyn Operation,
     selected: &Selected,
     connection: &mut Connection,
-) -> Result<()> {
+) -> Result<Instant> {
     let core = execution.core;
     let acknowledged = execution.acknowledged;
     let (mut message, server) = connection.compose();
@@ -162,7 +168,8 @@ fn write(
     };
     let mut body = message.body();
     operation.body(&mut body, server)?;
-    execution.session.prepare(command, server)?;
+    let now = Instant::now();
+    execution.session.prepare(command, server, now)?;
     let session = execution.session.fields(command, server, clock.as_ref())?;
     let context = execution.session.govern(operation.context());
     let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
@@ -177,7 +184,7 @@ fn write(
             .filter(|_| !selected.is_overruled()),
         read_concern: context.read_concern.get(),
         write_concern: write_concern.as_deref(),
-        max_time: context.max_time.to_send(deadline, round_trip)?,
+        max_time: context.max_time.to_send(deadline, now, round_trip)?,
         server_api: core.options.server_api.as_ref(),
     };
     envelope.write(&mut body)?;
@@ -191,7 +198,7 @@ fn write(
     if operation.allows_exhaust() && !is_mongos {
         message.flag(Flags::EXHAUST_ALLOWED);
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Refuses a command, or one statement of it, that exceeds the server's limit.

@@ -23,6 +23,7 @@ mod state;
 mod transaction;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::{RawDocument, Timestamp};
 
@@ -174,11 +175,13 @@ impl<'c, 's> Participant<'c, 's> {
         &mut self,
         command: CommandKind,
         server: &ConnectionDescription,
+        now: Instant,
     ) -> Result<()> {
         match self.session {
             SessionRef::Implicit if command.acknowledged && self.implicit.session.is_none() => {
                 let timeout = server.logical_session_timeout;
-                self.implicit.session = timeout.map(|_| self.implicit.core.sessions.take(timeout));
+                let sessions = &self.implicit.core.sessions;
+                self.implicit.session = timeout.map(|_| sessions.take(timeout, now));
                 self.implicit.timeout = timeout;
             }
             SessionRef::Explicit(_) if server.logical_session_timeout.is_none() => {
@@ -251,8 +254,12 @@ impl<'c, 's> Participant<'c, 's> {
         }
     }
 
-    /// The command is sent over `connection`.
-    pub(super) fn begin<'t>(&'t mut self, connection: &'t mut Connection) -> InFlight<'t> {
+    /// The command is sent over `connection`, and was written at the time `begun`.
+    pub(super) fn begin<'t>(
+        &'t mut self,
+        connection: &'t mut Connection,
+        begun: Instant,
+    ) -> InFlight<'t> {
         if let SessionRef::Explicit(state) = &mut self.session {
             match &mut self.role {
                 Role::Outside => {}
@@ -266,7 +273,7 @@ impl<'c, 's> Participant<'c, 's> {
         let core = self.implicit.core;
         let mut session = self.server_session();
         if let Some(session) = &mut session {
-            session.begin();
+            session.begin(begun);
         }
         InFlight { session, connection, sessions: &core.sessions }
     }

@@ -37,13 +37,12 @@ pub(crate) struct ServerSession {
 }
 
 impl ServerSession {
-    fn new() -> Self {
-        let id = Uuid::new().bytes();
-        let (last_use, created_in) = (Instant::now(), ForkGeneration::current());
+    fn new(now: Instant) -> Self {
+        let (id, created_in) = (Uuid::new().bytes(), ForkGeneration::current());
         ServerSession {
             id,
             txn_number: 0,
-            last_use,
+            last_use: now,
             abandoned: None,
             dirty: false,
             is_background_copy: false,
@@ -58,7 +57,7 @@ impl ServerSession {
 
     /// A copy for one command in the background. Both get the result of that command.
     pub(crate) fn background_copy(&mut self) -> Self {
-        self.begin();
+        self.begin(Instant::now());
         let abandoned = Some(Arc::clone(self.abandoned.get_or_insert_default()));
         ServerSession { abandoned, is_background_copy: true, ..*self }
     }
@@ -85,9 +84,9 @@ impl ServerSession {
         self.txn_number
     }
 
-    /// Records the use of the session for a command.
-    pub(crate) fn begin(&mut self) {
-        self.last_use = Instant::now();
+    /// Records the use of the session for a command at the time `now`.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.last_use = now;
     }
 
     /// The operation was dropped while its command was in flight. The session returns to `pool`
@@ -185,15 +184,15 @@ impl SessionPool {
     /// Takes the session that returned last and is not about to expire, or a new one.
     ///
     /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
-    pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {
+    pub(crate) fn take(&self, timeout: Option<Duration>, now: Instant) -> ServerSession {
         let mut idle = self.idle();
         while let Some(session) = idle.pop_front() {
-            if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
+            if !timeout.is_some_and(|timeout| session.is_stale(timeout, now)) {
                 return session;
             }
         }
         drop(idle);
-        ServerSession::new()
+        ServerSession::new(now)
     }
 
     /// Returns a session, and removes those that are about to expire. A session with commands of
@@ -241,27 +240,31 @@ mod tests {
 
     const HALF_AN_HOUR: Option<Duration> = Some(Duration::from_secs(30 * 60));
 
+    fn take(pool: &SessionPool) -> ServerSession {
+        pool.take(HALF_AN_HOUR, Instant::now())
+    }
+
     #[test]
     fn most_recent_session_is_used_next() {
         let pool = SessionPool::default();
-        let (a, b) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let (a, b) = (take(&pool), take(&pool));
         let last = b.id();
         pool.give(a, HALF_AN_HOUR);
         pool.give(b, HALF_AN_HOUR);
-        assert_eq!(pool.take(HALF_AN_HOUR).id(), last);
+        assert_eq!(take(&pool).id(), last);
         assert_eq!(pool.drain().len(), 1);
     }
 
     #[test]
     fn session_of_a_running_command_does_not_return() {
         let pool = SessionPool::default();
-        let mut dirty = pool.take(HALF_AN_HOUR);
+        let mut dirty = take(&pool);
         dirty.mark_dirty();
         pool.give(dirty, HALF_AN_HOUR);
-        let mut abandoned = pool.take(HALF_AN_HOUR);
+        let mut abandoned = take(&pool);
         drop(abandoned.abandon(&pool));
         pool.give(abandoned, HALF_AN_HOUR);
-        let mut abandoned = pool.take(HALF_AN_HOUR);
+        let mut abandoned = take(&pool);
         let unanswered = abandoned.abandon(&pool);
         pool.give(abandoned, HALF_AN_HOUR);
         drop(unanswered);
@@ -271,7 +274,7 @@ mod tests {
     #[test]
     fn abandoned_session_returns_after_all_replies() {
         let pool = SessionPool::default();
-        let mut session = pool.take(HALF_AN_HOUR);
+        let mut session = take(&pool);
         let id = session.id();
         session.next_txn_number();
         let (first, second) = (session.abandon(&pool), session.abandon(&pool));
@@ -279,7 +282,7 @@ mod tests {
         pool.give(session, HALF_AN_HOUR);
         assert!(pool.idle().is_empty(), "one reply is outstanding");
         second.answered();
-        let mut session = pool.take(HALF_AN_HOUR);
+        let mut session = take(&pool);
         assert_eq!((session.id(), session.next_txn_number()), (id, 2));
         session.abandon(&pool).answered();
         pool.give(session, HALF_AN_HOUR);
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn session_follows_the_state_of_its_copies() {
         let pool = SessionPool::default();
-        let mut session = pool.take(HALF_AN_HOUR);
+        let mut session = take(&pool);
         let id = session.id();
         pool.give(session.background_copy(), HALF_AN_HOUR);
         assert!(pool.idle().is_empty(), "a copy never returns to the pool");
@@ -297,7 +300,7 @@ mod tests {
         pool.give(session, HALF_AN_HOUR);
         assert!(pool.idle().is_empty(), "one reply is outstanding");
         unanswered.answered();
-        let mut session = pool.take(HALF_AN_HOUR);
+        let mut session = take(&pool);
         assert_eq!(session.id(), id);
         session.background_copy().mark_dirty();
         pool.give(session, HALF_AN_HOUR);
@@ -307,13 +310,13 @@ mod tests {
     #[test]
     fn stale_session_is_neither_kept_nor_used() {
         let pool = SessionPool::default();
-        let session = pool.take(HALF_AN_HOUR);
+        let session = take(&pool);
         let id = session.id();
         pool.give(session, Some(MARGIN / 2));
         assert!(pool.idle().is_empty());
-        let kept = pool.take(None);
+        let kept = pool.take(None, Instant::now());
         pool.give(kept, None);
-        assert_ne!(pool.take(Some(MARGIN / 2)).id(), id);
+        assert_ne!(pool.take(Some(MARGIN / 2), Instant::now()).id(), id);
         assert!(pool.idle().is_empty());
     }
 
@@ -321,25 +324,25 @@ mod tests {
     #[test]
     fn fresh_session_behind_a_stale_one_is_kept() {
         let pool = SessionPool::default();
-        let (mut held, fresh) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let (mut held, fresh) = (take(&pool), take(&pool));
         let id = fresh.id();
         pool.give(fresh, HALF_AN_HOUR);
         held.last_use = held.last_use.checked_sub(Duration::from_secs(20 * 60)).unwrap();
         pool.give(held, HALF_AN_HOUR);
         let shorter = Some(Duration::from_secs(20 * 60));
-        assert_eq!(pool.take(shorter).id(), id, "only the first one is stale");
+        assert_eq!(pool.take(shorter, Instant::now()).id(), id, "only the first one is stale");
     }
 
     /// It would be taken next.
     #[test]
     fn session_held_too_long_does_not_precede_fresh_ones() {
         let pool = SessionPool::default();
-        let (mut held, fresh) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let (mut held, fresh) = (take(&pool), take(&pool));
         let id = fresh.id();
         pool.give(fresh, HALF_AN_HOUR);
         held.last_use = held.last_use.checked_sub(Duration::from_secs(3600)).unwrap();
         pool.give(held, HALF_AN_HOUR);
-        assert_eq!(pool.take(HALF_AN_HOUR).id(), id);
+        assert_eq!(take(&pool).id(), id);
     }
 
     /// Stale sessions are discarded while another thread returns fresh ones.
@@ -349,7 +352,8 @@ mod tests {
         let pool = SessionPool::default();
         let taken = std::thread::scope(|scope| {
             let giver = scope.spawn(|| {
-                let fresh: Vec<_> = (0..ROUNDS).map(|_| ServerSession::new()).collect();
+                let fresh: Vec<_> =
+                    (0..ROUNDS).map(|_| ServerSession::new(Instant::now())).collect();
                 let ids: Vec<_> = fresh.iter().map(ServerSession::id).collect();
                 for session in fresh {
                     // The other thread has taken the stale session, and is about to discard more.
@@ -362,10 +366,10 @@ mod tests {
             });
             let mut taken = std::collections::HashSet::new();
             while !giver.is_finished() {
-                let mut stale = ServerSession::new();
+                let mut stale = ServerSession::new(Instant::now());
                 stale.last_use = stale.last_use.checked_sub(Duration::from_secs(3600)).unwrap();
                 pool.idle().push_back(stale);
-                taken.insert(pool.take(HALF_AN_HOUR).id());
+                taken.insert(take(&pool).id());
             }
             taken.extend(pool.drain());
             let given = giver.join().unwrap();
@@ -377,9 +381,9 @@ mod tests {
     #[test]
     fn transaction_number_continues_in_a_reused_session() {
         let pool = SessionPool::default();
-        let mut session = pool.take(HALF_AN_HOUR);
+        let mut session = take(&pool);
         assert_eq!((session.next_txn_number(), session.next_txn_number()), (1, 2));
         pool.give(session, HALF_AN_HOUR);
-        assert_eq!(pool.take(HALF_AN_HOUR).next_txn_number(), 3);
+        assert_eq!(take(&pool).next_txn_number(), 3);
     }
 }

@@ -7,7 +7,7 @@
 //! [`Deadline`] records that for the later stages.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -158,14 +158,15 @@ impl MaxTime {
         }
     }
 
-    /// The `maxTimeMS` of a command that is sent now to a server with the minimum round-trip time
-    /// `round_trip` (section "Command Execution").
+    /// The `maxTimeMS` of a command that is sent at `now` to a server with the minimum round-trip
+    /// time `round_trip` (section "Command Execution").
     ///
     /// # Errors
     /// `Timeout` if the reply could not arrive in time. Nothing is sent then.
     pub(super) fn to_send(
         self,
         deadline: Deadline,
+        now: Instant,
         round_trip: impl FnOnce() -> Duration,
     ) -> Result<Option<Duration>> {
         let (MaxTime::Left(given) | MaxTime::Await(given) | MaxTime::OnlyWithoutTimeout(given)) =
@@ -173,7 +174,7 @@ impl MaxTime {
         if !deadline.is_of_timeout() {
             return Ok(given);
         }
-        let Some(left) = deadline.remaining() else {
+        let Some(left) = deadline.remaining_at(now) else {
             return Ok(given.filter(|_| matches!(self, MaxTime::Await(_))));
         };
         let round_trip = round_trip();
@@ -244,7 +245,7 @@ mod tests {
     fn max_time_is_the_timeout_less_the_round_trip() {
         let given = Some(Duration::from_secs(1000));
         let sent = |max_time: MaxTime, timeout: Timeout, round_trip| {
-            max_time.to_send(timeout.begin(), || round_trip)
+            max_time.to_send(timeout.begin(), Instant::now(), || round_trip)
         };
         let minute = Timeout::Limit(60 * SECOND);
         assert_eq!(sent(MaxTime::Left(given), Timeout::Unset, SECOND).unwrap(), given);

@@ -112,7 +112,7 @@ pub(crate) const HANDSHAKE_FAIL_POINTS: Version = Version::new(4, 4, 7);
 /// only if new connections of the monitor match it too. On older servers, each new connection
 /// succeeds at first and fails at its second check. That clears the pool again during the
 /// operation's last attempt.
-const NEED_HANDSHAKE_FAIL_POINTS: [&str; 10] = [
+const NEED_HANDSHAKE_FAIL_POINTS: [&str; 11] = [
     "connection-monitoring-and-pooling/pool-checkout-maxConnecting-is-enforced:",
     "connection-monitoring-and-pooling/pool-checkout-maxConnecting-timeout:",
     "connection-monitoring-and-pooling/pool-checkout-returned-connection-maxConnecting:",
@@ -120,6 +120,7 @@ const NEED_HANDSHAKE_FAIL_POINTS: [&str; 10] = [
     "server-discovery-and-monitoring/unified/backpressure-network-timeout-fail-",
     "server-discovery-and-monitoring/unified/backpressure-server-description-unchanged-on-min-pool-size-population-error:",
     "server-discovery-and-monitoring/unified/pool-clear-min-pool-size-error: Pool is not cleared on handshake error",
+    "server-selection/logging/operation-id: Failed bulkWrite operation:",
     "server-selection/logging/sharded: Failure due to unreachable server",
     "server-selection/logging/standalone: Failure due to unreachable server",
     "server-discovery-and-monitoring/unified/interruptInUse-pool-clear: \

@@ -2,6 +2,7 @@
 //! transaction.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::{Document, Timestamp, doc};
 
@@ -39,7 +40,7 @@ impl SessionState {
                 "snapshot_time is only for snapshot sessions; set snapshot as well",
             ));
         }
-        let server = core.sessions.take(core.deployment.logical_session_timeout());
+        let server = core.sessions.take(core.deployment.logical_session_timeout(), Instant::now());
         let id = doc! { "id": bson::Uuid::from_bytes(server.id()) };
         Ok(SessionState {
             core: Arc::clone(core),
