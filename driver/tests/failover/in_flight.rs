@@ -66,11 +66,11 @@ mod cases {
         let client = Store::<F>::open(options).unwrap();
         assert_eq!(client.find_one(doc! {}).unwrap(), None);
         // The server holds each of the two commands for two seconds, then closes its connection. So
-        // the connection of the `find` breaks during the check.
+        // the connection of the `find` breaks during the check, which is an `isMaster` on 4.4.
         let fault = doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 2 },
             "data": {
-                "failCommands": ["find", "hello"], "appName": app,
+                "failCommands": ["find", "hello", "isMaster"], "appName": app,
                 "blockConnection": true, "blockTimeMS": 2_000, "closeConnection": true,
             },
         };

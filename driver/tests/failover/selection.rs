@@ -256,7 +256,7 @@ mod cases {
         let stopped = set.fail_point(lagging, stop).unwrap();
         let (mut options, _) = options(&format!(
             "{}&readPreference=secondary&localThresholdMS=60000&heartbeatFrequencyMS=3600000\
-                 &maxStalenessSeconds=3610",
+                 &maxStalenessSeconds=3610&serverSelectionTimeoutMS=2000",
             set.uri()
         ));
         let records = Records::of(&mut options);
@@ -272,9 +272,10 @@ mod cases {
             writer.insert(doc! {}).unwrap();
             client.wait_for_refresh().unwrap();
             let before = records.read_from().len();
-            (0..20).for_each(|_| drop(client.find_one(doc! {}).unwrap()));
+            // On a busy machine both members may be late for a moment.
+            let is_read = (0..20).all(|_| client.find_one(doc! {}).is_ok());
             let used: HashSet<String> = records.read_from().split_off(before).into_iter().collect();
-            known() && used == hosts(&set, [fresh])
+            is_read && known() && used == hosts(&set, [fresh])
         });
         // Without the limit the member is selected, so it was excluded for its lag.
         let (mut options, _) = super::options(&format!(
