@@ -55,8 +55,8 @@ fn pair(setup: &Setup, ours: Work, official: Work) -> Vec<Contender> {
 
 /// Half of the models insert, a quarter update, a quarter delete. A program collects all of them
 /// before it sends any. The official crate has no bulk write for this server, so it collects one
-/// list for each kind, inserts, and then sends the other statements by `run_command`. The floors only
-/// build the models, or the lists, and drop them.
+/// list for each kind, inserts, and then sends the other statements by `run_command`. The floors
+/// only build the models, or the lists, and drop them.
 fn bulk_write(setup: &Setup) -> Vec<Contender> {
     const STATEMENTS: i32 = MODELS / 4;
     setup.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
