@@ -17,6 +17,7 @@ pub(crate) mod operation_id;
 pub(crate) mod operation_id;
 pub mod sdam;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -156,10 +157,11 @@ impl<T: Send + 'static> EventHandler<T> {
 /// Runs code of the user, such as a handler or a waker, and swallows its panic.
 pub(crate) fn contain(code: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(code)) {
-        // The payload may panic when it is dropped. The payload of that second panic is leaked.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            std::mem::forget(second);
-        }
+        // The payload may panic when it is dropped, and so may that of the second panic. A third
+        // one is leaked.
+        let drop_it =
+            |payload: Box<dyn Any + Send>| catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
+        std::mem::forget(drop_it(panic).and_then(drop_it));
     }
 }
 

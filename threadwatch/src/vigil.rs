@@ -13,6 +13,7 @@
 //! table takes no new entry, because nothing would reclaim it.
 
 use std::{
+    any::Any,
     cell::Cell,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -282,9 +283,10 @@ impl Drop for Vigil {
 /// A panic that left the destructor of a thread-local would end the process.
 pub(crate) fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // The payload may panic when it is dropped. The payload of that second panic is leaked.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
+        // The payload may panic when it is dropped, and so may that of the second panic. A third
+        // one is leaked.
+        let drop_it =
+            |payload: Box<dyn Any + Send>| catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
+        std::mem::forget(drop_it(payload).and_then(drop_it));
     }
 }

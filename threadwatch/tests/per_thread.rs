@@ -5,7 +5,7 @@ mod witness;
 
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, Mutex, atomic::Ordering::SeqCst, mpsc},
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering::SeqCst, mpsc},
     thread,
 };
 
@@ -277,9 +277,10 @@ thread_local! {
 // reclaimed.
 #[test]
 fn value_borrowed_beyond_the_vigil_is_reclaimed_last() {
+    // The type needs `Ref`s with a static lifetime.
+    static NUMBERS: OnceLock<PerThread<u32>> = OnceLock::new();
     let (numbers, reclaimed) = recorded();
-    // The type needs `Ref`s with a static lifetime, so the owner is leaked.
-    let numbers: &'static PerThread<u32> = Box::leak(Box::new(numbers));
+    let numbers = NUMBERS.get_or_init(|| numbers);
     let thread = thread::spawn(|| {
         KEPT_LONGER.with(|kept| *kept.borrow_mut() = None);
         assert_eq!(numbers.insert(1), Ok(None));

@@ -40,13 +40,12 @@ fn quietly(foreign: impl FnOnce()) {
     }
 }
 
-/// Drops the payload of a panic. That runs user code again; the payload of a second panic is
-/// leaked.
+/// Drops the payload of a panic. That runs user code again, which may panic, and so may the drop of
+/// the second payload. A third one is leaked.
 #[cold]
 fn bury(panic: Box<dyn Any + Send>) {
-    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        mem::forget(worse);
-    }
+    let drop_it = |payload| catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
+    mem::forget(drop_it(panic).and_then(drop_it));
 }
 
 /// Drops items one by one, and continues after an item whose drop panics. Then resumes the first
