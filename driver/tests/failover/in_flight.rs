@@ -8,7 +8,7 @@ use driver::ServerType;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::options::ServerMonitoringMode;
-use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone, eventually, settles};
+use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone, Version, eventually, settles};
 
 use self::cases::*;
 use super::options;
@@ -65,12 +65,16 @@ mod cases {
         options.retry_reads = Some(false);
         let client = Store::<F>::open(options).unwrap();
         assert_eq!(client.find_one(doc! {}).unwrap(), None);
+        if server.version() < Version::new(5, 0, 0) {
+            println!("not checked: MongoDB 4.4 closes the connection before it holds a command");
+            return;
+        }
         // The server holds each of the two commands for two seconds, then closes its connection. So
-        // the connection of the `find` breaks during the check, which is an `isMaster` on 4.4.
+        // the connection of the `find` breaks during the check.
         let fault = doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 2 },
             "data": {
-                "failCommands": ["find", "hello", "isMaster"], "appName": app,
+                "failCommands": ["find", "hello"], "appName": app,
                 "blockConnection": true, "blockTimeMS": 2_000, "closeConnection": true,
             },
         };
