@@ -30,15 +30,15 @@ pub struct CountingAlloc;
 /// The counted allocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allocations {
-    /// The number of allocations, including growth.
+    /// The number of allocations and reallocations.
     pub calls: u64,
-    /// The number of bytes. For growth, the new size.
+    /// The number of bytes. A reallocation counts with its new size.
     pub bytes: u64,
 }
 
-/// Runs `f` and counts the allocations of all threads of the process meanwhile. Zero in a process
-/// that has not installed [`CountingAlloc`]. Counts run one at a time: a second caller waits for
-/// the first.
+/// Runs `f` and counts the allocations of all threads of the process meanwhile. The counts are zero
+/// in a process that has not installed [`CountingAlloc`]. Counts run one at a time: a second caller
+/// waits for the first.
 pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     (result, counted)
 }
 
-/// Ends the counting when it is dropped, also by a panic.
+/// Ends the counting when it is dropped, also during a panic.
 struct Counting;
 
 impl Counting {

@@ -1,4 +1,4 @@
-//! A MongoDB client with an async and a blocking API, for replica sets, sharded clusters, single
+//! A MongoDB client with an async and a blocking API, for replica sets, sharded clusters, standalone
 //! servers and load balancers of MongoDB 4.2 or later.
 //!
 //! ```toml
@@ -27,7 +27,7 @@
 //! deployment in the background and has a connection pool for each server. Dropping the last handle
 //! ends the monitors and closes the sockets.
 //!
-//! # Where to find
+//! # Modules
 //!
 //! | module | content |
 //! |---|---|
@@ -38,13 +38,13 @@
 //! | [`change_stream`] | notifications of changes |
 //! | [`gridfs`] | files |
 //! | [`cursor`], [`results`] | the results of reads and writes |
-//! | [`error`] | errors, and the errors of every operation |
+//! | [`error`] | the error types, and the errors that every operation can return |
 //! | [`request`] | several operations on one connection |
 //! | [`event`] | events of commands, connections and monitoring |
 //! | [`sync`] | the blocking API |
 //! | [`action`] | the operations, under the module name of the official crate |
 //! | [`overload`] | overloaded servers |
-//! | [`migrating`] | the differences to the official crate |
+//! | [`migrating`] | the differences from the official crate |
 //!
 //! Client-side encryption and authentication by MONGODB-AWS, MONGODB-OIDC and GSSAPI are missing.
 //!
@@ -63,8 +63,8 @@
 //!
 //! The client retries reads and retryable writes once when a connection breaks or the primary
 //! changes (`retryReads`, `retryWrites`). With a `timeout`, it retries until the timeout expires.
-//! When no retry is left, the error that says most about the operation is returned. Usually that is
-//! the last one.
+//! When no retry is left, the operation returns the latest error after which its effect is unknown,
+//! or else the first error. Usually that is the last one.
 //!
 //! A program can retry an insert safely if `_id` is the only unique index and the write concern is
 //! `majority`: give the document its `_id` before the first attempt, and treat
@@ -119,8 +119,9 @@
 //! # Warnings
 //!
 //! Unknown or malformed options in a connection string are ignored, as the specification requires,
-//! and reported as warnings. Contradictory or impossible options are errors. Programs should show
-//! the warnings to their users. With the feature `tracing` they are logged.
+//! and reported as warnings. Contradictory options are errors, and so are some values that no
+//! server accepts, such as `w=-1`. Programs should show the warnings to their users. With the
+//! feature `tracing` they are logged.
 //!
 //! ```
 //! # use driver::options::ClientOptions;
@@ -152,7 +153,7 @@
 //! | `futures-io` | GridFS streams implement the traits of `futures`, besides those of tokio |
 //! | `opentelemetry` | spans of operations and commands ([`ClientOptions`](options::ClientOptions)`::tracing`) |
 //! | `tracing` | log records for the subscribers of `tracing` |
-//! | `conformance` | internals for this crate's own tests; not part of the public API |
+//! | `conformance` | internals for the tests and benches of this workspace; no public API |
 
 #[macro_use]
 mod builder;

@@ -3,8 +3,8 @@
 //!
 //! `mongodb://user:password@host1:27017,host2/database?option=value&...` is split at the first `?`,
 //! then at the first `/`, then at the last `@`. The rest is a list of hosts. Each part is
-//! percent-decoded after the split. The options become a [`ClientOptions`]. A contradiction is an
-//! error; an unusable option is a warning.
+//! percent-decoded after the split. The options become a [`ClientOptions`]. An unknown option is a
+//! warning, and so are most values of the wrong form. A contradiction is an error.
 
 mod address;
 mod credential;
@@ -59,7 +59,7 @@ impl ConnectionString {
     ///
     /// # Errors
     /// `InvalidArgument` if the string is malformed or contradicts itself. The message names the
-    /// part, but never the password.
+    /// faulty part, but never the password.
     ///
     /// # Examples
     /// ```
@@ -107,7 +107,7 @@ impl ConnectionString {
         Self::read(text, &parts, host_info, hosts, None)
     }
 
-    /// Parses the options of `parts`, and adds those of `defaults` that are missing.
+    /// Parses everything except the hosts. `defaults` has values for options missing in `parts`.
     fn read(
         text: &str,
         parts: &Parts<'_>,
@@ -153,7 +153,7 @@ impl ConnectionString {
         match parsed.options.warnings.first() {
             None => Ok(parsed),
             Some(warning) => Err(Error::invalid_argument(format!(
-                "strict parsing: the connection string is refused for a warning: {warning}"
+                "strict parsing: the connection string is refused because of a warning: {warning}"
             ))),
         }
     }

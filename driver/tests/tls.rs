@@ -189,7 +189,7 @@ async fn dropped_large_insert_is_sent_to_its_end() {
 }
 
 #[tokio::test]
-async fn selection_error_names_the_refused_certificate() {
+async fn selection_error_says_why_the_certificate_is_refused() {
     let set = &locked().set;
     let uri = format!(
         "mongodb://{}/?replicaSet={}&tls=true&tlsCAFile={}&serverSelectionTimeoutMS=2000",

@@ -8,7 +8,7 @@ use std::ops::DerefMut;
 pub enum Order {
     /// The oldest waiter: a newcomer cannot overtake.
     Fair,
-    /// The first comer, within some limit: a newcomer may overtake.
+    /// The first to try after the release. Newcomers may overtake, within some limit.
     Barging,
 }
 
@@ -22,7 +22,7 @@ pub trait Lock: Send + Sync + 'static {
     fn new() -> Self;
     /// Waits for the lock.
     fn acquire(&self) -> impl Future<Output: DerefMut<Target = u64> + Send> + Send;
-    /// Tries to take the lock at once. Releases it again.
+    /// Whether the lock is free. Takes it without waiting, and releases it again.
     fn is_free(&self) -> bool;
 }
 
@@ -32,7 +32,7 @@ pub struct Toro(toro::Lock<u64>);
 /// `toro::Lock` that lets newcomers overtake up to [`OVERTAKES`] times.
 pub struct ToroBarging(toro::Lock<u64>);
 
-/// The number of newcomers that may overtake, where `toro` is compared with peers without a limit.
+/// The number of newcomers that may overtake, where `toro` is compared with barging peers.
 pub const OVERTAKES: u16 = 1000;
 
 /// `tokio::sync::Mutex`.

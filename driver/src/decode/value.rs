@@ -39,7 +39,7 @@ pub(super) struct Value<'c, 'de> {
 }
 
 impl<'c, 'de> Value<'c, 'de> {
-    /// A whole document; see [`is_framed`].
+    /// A whole document, whose frame the caller has checked with [`is_framed`].
     #[inline]
     pub(super) fn document(bytes: &'de [u8], level: Level<'c>) -> Self {
         Value { kind: kind::DOCUMENT, bytes, level }
@@ -69,7 +69,7 @@ impl<'c, 'de> Value<'c, 'de> {
         std::str::from_utf8(text).map_err(|_| self.refuse())
     }
 
-    /// The elements of a document or an array.
+    /// The bytes of a document or an array, with its length and terminator.
     #[inline]
     fn framed(self) -> Result<&'de [u8]> {
         if is_framed(self.bytes) { Ok(self.bytes) } else { Err(self.refuse()) }
@@ -104,7 +104,7 @@ impl<'c, 'de> Value<'c, 'de> {
         }
     }
 
-    /// The types without a serde counterpart, as maps of extended JSON.
+    /// The types without a serde counterpart, as maps of extended JSON; generic binary as bytes.
     #[inline(never)]
     fn extended<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.kind {
@@ -212,7 +212,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 visitor.visit_map(extended::raw_date_time(i64::from_le_bytes(self.array()?)))
             }
             (_, kind::TIMESTAMP) if name.starts_with(RAW) => self.extended(visitor),
-            // `bson` can start at a document. It does not look into raw documents.
+            // `bson` takes over only at a document. It does not decode the content of a raw
+            // document, so the depth of a raw document does not matter.
             (_, kind::DOCUMENT) if name.starts_with(RAW) || is_shallow(self.bytes) => {
                 RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
             }

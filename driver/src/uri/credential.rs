@@ -8,8 +8,8 @@ use super::{bad, percent};
 use crate::error::Result;
 use crate::options::{AuthMechanism, Credential};
 
-/// The credential from user info, options and `authSource`. A credential needs user info or a
-/// mechanism; a database or source alone gives none.
+/// The credential, and the value of `authSource`. A credential needs user info or a mechanism; a
+/// database or an `authSource` alone gives none.
 pub(super) fn read(
     user_info: Option<&str>,
     pairs: &mut Pairs,
@@ -28,7 +28,8 @@ pub(super) fn read(
     if user_info.is_none() && mechanism.is_none() {
         if properties.is_some() {
             pairs.warn(
-                "the option authMechanismProperties is ignored without a user and an authMechanism",
+                "the option authMechanismProperties is ignored, because the string has neither a \
+                 user nor an authMechanism",
             );
         }
         return Ok((None, source));
@@ -64,14 +65,14 @@ fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {
     if name.is_empty() {
         return Err(bad("has an '@' without a username before it"));
     }
-    let name = percent::decode(name).map_err(|why| unreadable("user name", why))?;
+    let name = percent::decode(name).map_err(|why| unreadable("username", why))?;
     let password =
         password.map(percent::decode).transpose().map_err(|why| unreadable("password", why))?;
     Ok((name.into_owned(), password.map(std::borrow::Cow::into_owned)))
 }
 
-/// Reads `authMechanismProperties`. A comma in a value looks like the end of a pair, so the piece
-/// after it is ignored with a warning.
+/// Reads `authMechanismProperties`. A comma in a value looks like the end of a pair. If the piece
+/// after it has no ':', it is ignored with a warning.
 fn read_properties(pairs: &mut Pairs, mechanism: Option<AuthMechanism>) -> Option<Document> {
     let mut properties = Document::new();
     if let Some(value) = pairs.text("authMechanismProperties") {

@@ -16,7 +16,8 @@ fn close_against_acquire() {
     });
 }
 
-/// Permits that are too few for the oldest waiter are kept for it, and pass on when it gives up.
+/// Permits that are too few for the oldest waiter are kept for it, and are passed on when it gives
+/// up.
 #[test]
 fn cancel_of_many_against_release() {
     model(|| {

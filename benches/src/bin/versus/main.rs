@@ -34,12 +34,12 @@ const MEASUREMENTS: [Measurement; 4] = [
     ),
     (
         "toro",
-        "toro's primitives against tokio, async-lock, event-listener and five queues",
+        "toro's primitives against tokio, async-lock, event-listener, asyncband and four queues",
         toro::run,
     ),
     (
         "pool",
-        "the driver's pool, the nest and threadwatch's slots against pools, locks and thread_local",
+        "the driver's pool, its snapshot cell and threadwatch's slots against their alternatives",
         pool::run,
     ),
 ];
@@ -79,7 +79,7 @@ fn measure(name: &str, words: impl Iterator<Item = String>) -> Result<Standing, 
         return Err(format!("{name:?} is not a measurement\n{}", usage()));
     };
     let options = Options::parse(words)?;
-    // Read before the measurement, which takes long.
+    // Read first, so that an unreadable baseline fails before the long measurement.
     let before = options.against.as_deref().map(Baseline::read).transpose()?;
     let mut written = match options.write_baseline.as_deref().filter(|path| path.exists()) {
         Some(path) => Baseline::read(path)?,
