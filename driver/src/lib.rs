@@ -1,5 +1,5 @@
-//! A MongoDB client with an async and a blocking API, for replica sets, sharded clusters, standalone
-//! servers and load balancers of MongoDB 4.2 or later.
+//! A MongoDB client with an async and a blocking API, for replica sets, sharded clusters,
+//! standalone servers and load balancers of MongoDB 4.2 or later.
 //!
 //! ```toml
 //! [dependencies]

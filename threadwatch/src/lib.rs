@@ -89,9 +89,9 @@
 //! A watched thread has one small table, and [`PerThread::get`] is a lookup in it. It takes 1.5 to
 //! 1.8 times as long as an access to a `thread_local!`: one or two processor cycles more, because
 //! the compiler optimises a bare `thread_local!` better. The first watch on a thread allocates its
-//! table. Each `PerThread` and each `ThreadWatcher` allocates one slot per thread that uses it. When
-//! the thread dies, a new thread takes over its slot. There are no locks, no background threads and
-//! no polling.
+//! table. Each `PerThread` and each `ThreadWatcher` allocates one slot per thread that uses it.
+//! When the thread dies, a new thread takes over its slot. There are no locks, no background
+//! threads and no polling.
 
 #![deny(unsafe_code)]
 
